@@ -1,0 +1,42 @@
+# Everything here makes its own environment in .venv from nothing but Python >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint check clean bench-agent install uninstall
+
+help:
+	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
+
+## make demo       a hub and an agent on this host, live, until Ctrl-C
+demo: $(VENV)/run.stamp
+	@exec $(BIN)/rebellion demo
+
+## make test       the whole test suite
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -q
+
+## make lint       ruff, mypy --strict, import-linter
+lint: $(VENV)/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+## make bench-agent   CPU and memory of the agent alone, at 1 s
+bench-agent: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/agent_cost.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv does not work here; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "making the environment in $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m compileall -q agent plugins
+	@printf '%s\n' '#!/bin/sh' 'exec "$$(dirname "$$0")/python" -m agent.cli "$$@"' > /dev/null
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

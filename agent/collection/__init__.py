@@ -1,0 +1,1 @@
+"""Running collectors: worker threads, recorder, series table, rates, and the wrapper round each collector."""

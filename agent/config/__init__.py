@@ -1,0 +1,1 @@
+"""Typed configuration: schema, loading, and reporting of every problem at once."""

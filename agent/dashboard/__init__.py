@@ -1,0 +1,1 @@
+"""The page, served as static files."""

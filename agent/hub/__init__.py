@@ -1,0 +1,1 @@
+"""The hub: ingest, store, query, live page."""

@@ -1,0 +1,157 @@
+"""The values that travel through the agent: series, batches, events and gaps. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntFlag
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IdArray = NDArray[np.uint32]
+    FloatArray = NDArray[np.float64]
+    FlagArray = NDArray[np.uint8]
+
+__all__ = [
+    "Batch",
+    "Event",
+    "Gap",
+    "Kind",
+    "Labels",
+    "Level",
+    "PointFlag",
+    "Record",
+    "Scalar",
+    "Series",
+    "SeriesKey",
+]
+
+Labels = tuple[tuple[str, str], ...]
+SeriesKey = tuple[str, Labels]
+Scalar = str | int | float | bool | None
+
+
+class Kind(Enum):
+    """What a series' values mean."""
+
+    GAUGE = "gauge"
+    """A level, as read."""
+    COUNTER = "counter"
+    """A running total, as read."""
+    RATE = "rate"
+    """Recorded as a running total; the agent turns it into change per second."""
+
+
+class Level(Enum):
+    """How much an event matters, in rising order; the words of the log levels."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class PointFlag(IntFlag):
+    """What the agent knows of one point; one byte a point on the wire."""
+
+    NONE = 0
+    ANOMALOUS = 1
+    """The transformer saw it as far from its own history."""
+    CRITICAL = 2
+    """Critical lane: never sampled away (the agent's own health)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """What is measured: a name and labels. Compared by identity, so that looking it up costs no hashing of text.
+
+    Attributes:
+        name: `lower_snake_case`, ends in the unit (`memory_used_bytes`).
+        labels: Pairs sorted by label name.
+        unit: "bytes", "s", "ratio", "bytes/s"; "" for a bare number.
+        kind: See `Kind`.
+        wrap_bits: RATE only: 32 or 64 when the source wraps there; 0 when a fall always means a restart.
+        is_critical: True puts its points into the critical lane.
+    """
+
+    name: str
+    labels: Labels = ()
+    unit: str = ""
+    kind: Kind = Kind.GAUGE
+    wrap_bits: int = 0
+    is_critical: bool = False
+
+    @property
+    def key(self) -> SeriesKey:
+        return (self.name, self.labels)
+
+    def __str__(self) -> str:
+        if not self.labels:
+            return self.name
+        return self.name + "{" + ",".join(f'{k}="{v}"' for k, v in self.labels) + "}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The points of one tick.
+
+    Attributes:
+        time_ns: Wall clock at the tick, UTC nanoseconds; a label only.
+        monotonic_s: The same moment on the monotonic clock; what ages and orders decide by.
+        ids: Series ids, shape (n,), uint32, no id twice.
+        values: Shape (n,), float64, finite.
+        flags: `PointFlag` bits, shape (n,), uint8; None when all are 0.
+        weights: How many produced points each one stands for, shape (n,), float64, >= 1; None when all are 1.
+    """
+
+    time_ns: int
+    monotonic_s: float
+    ids: IdArray
+    values: FloatArray
+    flags: FlagArray | None = None
+    weights: FloatArray | None = None
+
+    @property
+    def points(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: a state change, a recovery, a restart.
+
+    Attributes:
+        time_ns: Wall clock, UTC nanoseconds; a label only.
+        kind: `noun.verb_past`: `breaker.opened`, `collector.disabled`.
+        component: Whom it happened to: `sink:hub`, `collector:cpu`.
+        level: See `Level`.
+        detail: Facts, small and flat.
+    """
+
+    time_ns: int
+    kind: str
+    component: str
+    level: Level = Level.INFO
+    detail: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Points that were dropped on purpose: how many, why, and from which stretch of time.
+
+    Attributes:
+        from_ns: Wall clock of the oldest dropped point, UTC nanoseconds.
+        to_ns: Wall clock of the newest dropped point.
+        points: How many, >= 1.
+        reason: `sampled`, `overflow`, `expired`, `refused`, `shutdown`.
+    """
+
+    from_ns: int
+    to_ns: int
+    points: int
+    reason: str
+
+
+Record = Batch | Event | Gap

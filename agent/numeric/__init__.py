@@ -1,0 +1,1 @@
+"""Vectorised analysis of series."""

@@ -1,0 +1,1 @@
+"""The wire protocol rebellion.v1, sans-I/O; agent and hub share it."""

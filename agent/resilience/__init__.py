@@ -1,0 +1,1 @@
+"""Circuit breaker, retry, recovery, backpressure: the library face."""
