@@ -1,0 +1,44 @@
+"""Where the collectors' samples of one tick come together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+from agent.model import Series
+
+__all__ = ["Gather"]
+
+
+class Gather:
+    """Takes what collectors report and hands it out once a tick. What comes late belongs to the next tick."""
+
+    def __init__(self) -> None:
+        self._samples: dict[Series, float] = {}
+        self._awaited: set[str] = set()
+        self._all_in = asyncio.Event()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """A tick begins: these collectors will report. Those still owing an earlier tick are not waited for again."""
+        self._awaited = set(names)
+        self._all_in.clear()
+        self._settle()
+
+    def report(self, name: str, samples: dict[Series, float]) -> None:
+        """A collector has ended its collect."""
+        self._samples.update(samples)
+        self._awaited.discard(name)
+        self._settle()
+
+    async def collected(self, patience_s: float) -> dict[Series, float]:
+        """What was reported, once everybody awaited has reported or `patience_s` seconds have passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._all_in.wait()
+        samples, self._samples = self._samples, {}
+        return samples
+
+    def _settle(self) -> None:
+        if not self._awaited:
+            self._all_in.set()

@@ -1,0 +1,61 @@
+"""What one collector recorded in one tick."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Protocol
+
+from agent.errors import ContractError, SeriesLimitExceeded
+from agent.model import Kind, Series
+
+__all__ = ["RateSource", "TickRecorder"]
+
+
+class RateSource(Protocol):
+    """Turns running totals into change per second; NaN while there is none."""
+
+    def update(self, key: Series, total: float, at_s: float, wrap_bits: int, /) -> float: ...
+    def forget(self, key: Series, /) -> None: ...
+
+
+class TickRecorder:
+    """Takes the samples of one collector in one tick; the last value of a series counts.
+
+    Args:
+        owner: Name of the collector.
+        at_s: Monotonic seconds of the reading.
+        rates: Where RATE series keep their last totals.
+        max_samples: Most series it takes, >= 1.
+    """
+
+    __slots__ = ("_at_s", "_max_samples", "_owner", "_rates", "bad_values", "samples")
+
+    def __init__(self, owner: str, at_s: float, rates: RateSource, max_samples: int) -> None:
+        self._owner = owner
+        self._at_s = at_s
+        self._rates = rates
+        self._max_samples = max_samples
+        self.samples: dict[Series, float] = {}
+        self.bad_values = 0
+
+    def add(self, series: Series, value: float) -> None:
+        """Record one value; NaN means "no sample", an infinity is counted in `bad_values` and left out."""
+        try:
+            number = self._number(series, value)
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ContractError(
+                self._owner, "collector", f"add() takes a Series and a number (got {series!r:.80}, {value!r:.80})"
+            ) from error
+        if isfinite(number):
+            self.samples[series] = number
+            if len(self.samples) > self._max_samples:
+                raise SeriesLimitExceeded(f"collector {self._owner!r} recorded more than {self._max_samples} series")
+        elif number == number:
+            self.bad_values += 1
+
+    def _number(self, series: Series, value: float) -> float:
+        if isinstance(value, str | bytes | bytearray):
+            raise TypeError("text is not a number")
+        if series.kind is Kind.RATE:
+            return self._rates.update(series, value, self._at_s, series.wrap_bits)
+        return float(value)
