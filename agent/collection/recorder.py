@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, isnan
 from typing import Protocol
 
 from agent.errors import ContractError, SeriesLimitExceeded
@@ -50,7 +50,7 @@ class TickRecorder:
             self.samples[series] = number
             if len(self.samples) > self._max_samples:
                 raise SeriesLimitExceeded(f"collector {self._owner!r} recorded more than {self._max_samples} series")
-        elif number == number:
+        elif not isnan(number):
             self.bad_values += 1
 
     def _number(self, series: Series, value: float) -> float:
