@@ -1,0 +1,291 @@
+"""The one engine under every buffer: bounds, overflow, expiry and conservation. Where things are kept is a `Store`'s affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from agent.clock import Clock
+from agent.contracts import Block, Kept
+from agent.resilience.ledger import Counts, Dropped, Ledger
+from agent.resilience.sampler_guard import SamplerGuard
+
+__all__ = ["BoundedBuffer", "BufferSettings", "Overflow", "Store"]
+
+T = TypeVar("T")
+
+FLOOD_RATIO = 7 / 8
+"""Where eviction stops when sampling could not make room, so that the next put need not evict again."""
+
+
+class Overflow(Enum):
+    """What makes room when more comes than may stay."""
+
+    SAMPLE = "sample"
+    """The sampler thins out the whole content, from `sample_from_ratio` on."""
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+    REJECT = "reject"
+    """Nothing is accepted until there is room."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSettings:
+    """How much a buffer may hold, and what happens beyond.
+
+    Attributes:
+        max_points: Points at most, >= 1.
+        max_bytes: Bytes at most, >= 1.
+        max_age_s: Seconds after which a point that still waits is dropped as `expired`, > 0.
+        sample_from_ratio: Fill (the larger of points and bytes, 0..1] at which sampling starts.
+        sample_to_ratio: Fill that sampling leaves behind, as a share of `sample_from_ratio`, in (0, 1); the room between the two
+            is what makes a put cheap on average.
+        max_events: Events that may wait beside the points, >= 1; beyond it the oldest event is dropped.
+        overflow: See `Overflow`.
+
+    Raises:
+        ValueError: A figure is out of its range.
+    """
+
+    max_points: int = 500_000
+    max_bytes: int = 16_777_216
+    max_age_s: float = 3600.0
+    sample_from_ratio: float = 0.8
+    sample_to_ratio: float = 0.625
+    max_events: int = 1000
+    overflow: Overflow = Overflow.SAMPLE
+
+    def __post_init__(self) -> None:
+        for name in ("max_points", "max_bytes", "max_events"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1 (got {getattr(self, name)})")
+        if not self.max_age_s > 0:
+            raise ValueError(f"max_age_s must be > 0 (got {self.max_age_s})")
+        if not 0 < self.sample_from_ratio <= 1:
+            raise ValueError(f"sample_from_ratio must be in (0, 1] (got {self.sample_from_ratio})")
+        if not 0 < self.sample_to_ratio < 1:
+            raise ValueError(f"sample_to_ratio must be in (0, 1) (got {self.sample_to_ratio})")
+
+
+class Store(Protocol[T]):
+    """Where a buffer keeps its items, oldest first. An item stands for one or more points."""
+
+    @property
+    def points(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def oldest_s(self) -> float | None:
+        """Monotonic seconds of the item that `pop` would give; None when empty."""
+        ...
+
+    @property
+    def next_bytes(self) -> int:
+        """Bytes of the item that `pop` would give; 0 when empty."""
+        ...
+
+    def points_of(self, item: T, /) -> int: ...
+    def bytes_of(self, item: T, /) -> int: ...
+    def dropped(self, item: T, /) -> Dropped:
+        """What dropping this one item amounts to."""
+        ...
+
+    def append(self, item: T, /) -> None: ...
+    def prepend(self, items: Sequence[T], /) -> None: ...
+    def pop(self) -> T: ...
+    def evict(self, is_newest: bool, /) -> Dropped:
+        """Drop the oldest, or the newest, of the items that matter least."""
+        ...
+
+    def expire(self, before_s: float, /) -> Dropped:
+        """Drop what is older than this monotonic moment."""
+        ...
+
+    def compact(self, choose: Callable[[Block, int], Kept], max_points: int, max_bytes: int, /) -> Dropped:
+        """Keep what `choose` picks, within these figures; critical points stay, even beyond them."""
+        ...
+
+    def clear(self) -> Dropped: ...
+
+
+class BoundedBuffer(Generic[T]):
+    """Holds items between a producer and a consumer that may be slower or away. Sans-I/O; one thread.
+
+    Args:
+        settings: See `BufferSettings`.
+        store: Where the items are kept; must be empty.
+        guard: The sampler; used under `Overflow.SAMPLE` only.
+        clock: Ages are measured on its monotonic side.
+        on_drop: Told of every drop, with its reason.
+    """
+
+    def __init__(
+        self,
+        settings: BufferSettings,
+        store: Store[T],
+        guard: SamplerGuard,
+        *,
+        clock: Clock,
+        on_drop: Callable[[Dropped, str], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.guard = guard
+        self._store = store
+        self._clock = clock
+        self._on_drop = on_drop
+        self._ledger = Ledger()
+        self._sample_from_ratio = settings.sample_from_ratio
+        self.is_closed = False
+
+    @property
+    def points(self) -> int:
+        return self._store.points
+
+    @property
+    def bytes(self) -> int:
+        return self._store.bytes
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Monotonic seconds of what `take` would give first; None when empty."""
+        return self._store.oldest_s
+
+    @property
+    def fill_ratio(self) -> float:
+        """The larger of points and bytes over their bounds, 0..1."""
+        return max(self._store.points / self.settings.max_points, self._store.bytes / self.settings.max_bytes)
+
+    def counts(self) -> Counts:
+        """The balance of this moment."""
+        return self._ledger.counts()
+
+    def configure(self, settings: BufferSettings, guard: SamplerGuard) -> None:
+        """Go on with other settings and another sampler; what no longer fits is thinned out or dropped at once."""
+        self.settings, self.guard = settings, guard
+        self._sample_from_ratio = settings.sample_from_ratio
+        self._make_room()
+
+    def has_room(self, item: T) -> bool:
+        """Whether the item fits beside what waits; under `Overflow.REJECT` what is in flight keeps its place too."""
+        settings, store = self.settings, self._store
+        reserved = self._ledger.in_flight if settings.overflow is Overflow.REJECT else 0
+        return (
+            reserved + store.points + store.points_of(item) <= settings.max_points
+            and store.bytes + store.bytes_of(item) <= settings.max_bytes
+        )
+
+    def put(self, item: T) -> bool:
+        """Take an item in. Amortised O(1).
+
+        Returns:
+            False when it was turned away: rejected, or dropped as the newest.
+        """
+        self.expire()
+        overflow = self.settings.overflow
+        points = self._store.points_of(item)
+        if self.is_closed or (overflow is Overflow.REJECT and not self.has_room(item)):
+            self._ledger.rejected += points
+            return False
+        self._ledger.accept(points)
+        if overflow is Overflow.DROP_NEWEST and not self.has_room(item):
+            self._count_drop(self._store.dropped(item), overflow.value)
+            return False
+        self._store.append(item)
+        self._make_room()
+        return True
+
+    def take(self, max_items: int, max_bytes: int, *, until_s: float = float("inf"), must_give: bool = True) -> list[T]:
+        """Items in their order; they are in flight until they are committed, put back or discarded.
+
+        Args:
+            max_items: At most so many, >= 0.
+            max_bytes: At most so many bytes.
+            must_give: True gives one item whatever its size, so that an oversized one does not wait for ever.
+            until_s: Stop at an item younger than this monotonic moment.
+        """
+        self.expire()
+        store, taken_bytes = self._store, 0
+        taken: list[T] = []
+        while len(taken) < max_items:
+            oldest_s = store.oldest_s
+            taken_bytes += store.next_bytes
+            if oldest_s is None or oldest_s > until_s or (taken_bytes > max_bytes and (taken or not must_give)):
+                break
+            taken.append(store.pop())
+        self._ledger.take(self._points_of(taken))
+        return taken
+
+    def commit(self, items: Sequence[T]) -> None:
+        """Count items in flight as delivered."""
+        self._ledger.commit(self._points_of(items))
+
+    def put_back(self, items: Sequence[T]) -> None:
+        """Return items in flight to the front; the overflow policy decides who goes when there is no room for all."""
+        self._ledger.put_back(self._points_of(items))
+        self._store.prepend(items)
+        self._make_room()
+
+    def discard(self, items: Sequence[T], reason: str) -> None:
+        """Drop items in flight."""
+        dropped = Dropped()
+        for item in items:
+            dropped += self._store.dropped(item)
+        self._ledger.discard(dropped.points, reason)
+        self._tell(dropped, reason)
+
+    def expire(self) -> None:
+        """Drop what has waited too long."""
+        oldest_s = self._store.oldest_s
+        if oldest_s is None:
+            return
+        before_s = self._clock.monotonic_s() - self.settings.max_age_s
+        if oldest_s < before_s:
+            self._count_drop(self._store.expire(before_s), "expired")
+
+    def drop_all(self, reason: str) -> None:
+        """Drop everything that waits."""
+        self._count_drop(self._store.clear(), reason)
+
+    def close(self, reason: str = "shutdown") -> None:
+        """Drop what waits and accept nothing more; what is in flight may still be settled. Safe twice."""
+        self.is_closed = True
+        self.drop_all(reason)
+
+    def _make_room(self) -> None:
+        overflow = self.settings.overflow
+        if overflow is Overflow.SAMPLE:
+            if self.fill_ratio >= self._sample_from_ratio:
+                self._sample()
+            self._evict(FLOOD_RATIO, "overflow")
+        else:
+            self._evict(1.0, overflow.value)
+
+    def _sample(self) -> None:
+        settings = self.settings
+        ratio = settings.sample_from_ratio * settings.sample_to_ratio
+        max_points, max_bytes = int(settings.max_points * ratio), int(settings.max_bytes * ratio)
+        self._count_drop(self._store.compact(self.guard.keep, max_points, max_bytes), "sampled")
+        # Critical points stay; the less room they leave, the later the next attempt, or every put would sample again.
+        self._sample_from_ratio = max(settings.sample_from_ratio, (1.0 + min(self.fill_ratio, 1.0)) / 2)
+
+    def _evict(self, to_ratio: float, reason: str) -> None:
+        if self.fill_ratio <= 1.0:
+            return
+        dropped = Dropped()
+        while self.fill_ratio > to_ratio:
+            dropped += self._store.evict(self.settings.overflow is Overflow.DROP_NEWEST)
+        self._sample_from_ratio = (1.0 + FLOOD_RATIO) / 2
+        self._count_drop(dropped, reason)
+
+    def _points_of(self, items: Sequence[T]) -> int:
+        return sum(map(self._store.points_of, items))
+
+    def _count_drop(self, dropped: Dropped, reason: str) -> None:
+        self._ledger.drop(dropped.points, reason)
+        self._tell(dropped, reason)
+
+    def _tell(self, dropped: Dropped, reason: str) -> None:
+        if dropped.points and self._on_drop is not None:
+            self._on_drop(dropped, reason)

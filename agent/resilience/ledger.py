@@ -1,0 +1,136 @@
+"""What went in, what came out, and why the rest did not: the counts of one buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.model import Gap
+
+__all__ = ["Counts", "Dropped", "GapLog", "Ledger"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Points that were just dropped.
+
+    Attributes:
+        points: How many, >= 0.
+        from_ns, to_ns: Wall clock of the oldest and the newest of them, UTC nanoseconds; 0 when unknown.
+    """
+
+    points: int = 0
+    from_ns: int = 0
+    to_ns: int = 0
+
+    def __add__(self, other: Dropped) -> Dropped:
+        if not self.points or not other.points:
+            return self if self.points else other
+        return Dropped(self.points + other.points, min(self.from_ns, other.from_ns), max(self.to_ns, other.to_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One moment's balance, in points: `accepted == delivered + sum(dropped) + buffered + in_flight`, always.
+
+    Attributes:
+        accepted: Taken in since the start.
+        delivered: Taken out and committed.
+        dropped: Reason -> points dropped after they had been accepted.
+        buffered: Waiting now.
+        in_flight: Taken out, and neither committed, put back nor discarded yet.
+        rejected: Never accepted (the buffer was closed, or full under `Overflow.REJECT`); outside the balance.
+    """
+
+    accepted: int
+    delivered: int
+    dropped: Mapping[str, int]
+    buffered: int
+    in_flight: int
+    rejected: int
+
+    @property
+    def dropped_points(self) -> int:
+        return sum(self.dropped.values())
+
+    @property
+    def is_balanced(self) -> bool:
+        return self.accepted == self.delivered + self.dropped_points + self.buffered + self.in_flight
+
+
+class Ledger:
+    """Counts points as they come, wait, leave and are dropped; every change keeps `Counts`' balance."""
+
+    __slots__ = ("_dropped", "accepted", "buffered", "delivered", "in_flight", "rejected")
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.delivered = 0
+        self.buffered = 0
+        self.in_flight = 0
+        self.rejected = 0
+        self._dropped: dict[str, int] = {}
+
+    def accept(self, points: int) -> None:
+        self.accepted += points
+        self.buffered += points
+
+    def take(self, points: int) -> None:
+        self.buffered -= points
+        self.in_flight += points
+
+    def commit(self, points: int) -> None:
+        self._land(points)
+        self.delivered += points
+
+    def put_back(self, points: int) -> None:
+        self._land(points)
+        self.buffered += points
+
+    def drop(self, points: int, reason: str) -> None:
+        """Count buffered points as dropped."""
+        if points:
+            self.buffered -= points
+            self._dropped[reason] = self._dropped.get(reason, 0) + points
+
+    def discard(self, points: int, reason: str) -> None:
+        """Count points in flight as dropped."""
+        self._land(points)
+        self.buffered += points
+        self.drop(points, reason)
+
+    def counts(self) -> Counts:
+        return Counts(self.accepted, self.delivered, dict(self._dropped), self.buffered, self.in_flight, self.rejected)
+
+    def _land(self, points: int) -> None:
+        if points > self.in_flight:
+            raise ValueError(
+                f"{points} points settled, but only {self.in_flight} are in flight; settle what was taken, once"
+            )
+        self.in_flight -= points
+
+
+class GapLog:
+    """Gaps that wait to be sent: at most one a reason, widened until it is taken."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Gap] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def add(self, gap: Gap) -> None:
+        """Merge a gap into the pending one of its reason."""
+        known = self._pending.get(gap.reason)
+        if known is not None:
+            gap = Gap(
+                min(known.from_ns, gap.from_ns), max(known.to_ns, gap.to_ns), known.points + gap.points, gap.reason
+            )
+        self._pending[gap.reason] = gap
+
+    def take(self, max_count: int) -> list[Gap]:
+        """At most `max_count` pending gaps, which are pending no more."""
+        return [self._pending.pop(reason) for reason in list(self._pending)[:max_count]]
+
+    def clear(self) -> None:
+        self._pending.clear()

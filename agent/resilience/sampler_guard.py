@@ -1,0 +1,71 @@
+"""Calls a sampler and lets only a lawful answer through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from agent.contracts import Block, Kept, Sampler
+
+__all__ = ["SamplerGuard", "newest"]
+
+
+def newest(block: Block, budget: int) -> Kept:
+    """The newest `budget` points. They share the weight of all, so that totals stay right."""
+    size = len(block)
+    index = np.arange(max(0, size - budget), size, dtype=np.int64)
+    weights = block.weights[index]
+    if len(index):
+        weights = weights * (float(block.weights.sum()) / float(weights.sum()))
+    return Kept(index, weights)
+
+
+class SamplerGuard:
+    """A sampler that cannot do harm: when it raises or breaks the rules of `Kept`, the newest points are kept instead.
+
+    Args:
+        sampler: The strategy.
+        report: Called with one sentence at the first fault; later faults are counted only.
+    """
+
+    def __init__(self, sampler: Sampler, report: Callable[[str], None] | None = None) -> None:
+        self._sampler = sampler
+        self._report = report
+        self.call_count = 0
+        self.fault_count = 0
+
+    def keep(self, block: Block, budget: int) -> Kept:
+        """The sampler's choice, or the newest points when it has none that is lawful."""
+        self.call_count += 1
+        try:
+            kept = self._sampler.keep(block, budget)
+            fault = _fault(kept, len(block), budget)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes
+            fault = f"raised {type(error).__name__}: {error}"
+        if fault is None:
+            return kept
+        self._count_fault(fault)
+        return newest(block, budget)
+
+    def _count_fault(self, fault: str) -> None:
+        self.fault_count += 1
+        if self.fault_count == 1 and self._report is not None:
+            name = type(self._sampler).__name__
+            self._report(f"sampler {name} {fault[:300]}; the newest points are kept in its place")
+
+
+def _fault(kept: Kept, size: int, budget: int) -> str | None:
+    """What is wrong with an answer; None when nothing is."""
+    index, weights = np.asarray(kept.index), np.asarray(kept.weights)
+    if index.ndim != 1 or weights.shape != index.shape:
+        return f"returned index of shape {index.shape} and weights of shape {weights.shape}; both must be (k,)"
+    if index.dtype.kind not in "iu" or weights.dtype.kind != "f":
+        return f"returned index of type {index.dtype} and weights of type {weights.dtype}; int64 and float64 are needed"
+    if len(index) > budget:
+        return f"kept {len(index)} points, at most {budget} were allowed"
+    if len(index) and (index[0] < 0 or index[-1] >= size or bool((index[1:] <= index[:-1]).any())):
+        return f"returned positions that do not rise within 0..{size - 1}"
+    if not bool((weights >= 1.0 - 1e-9).all()) or not bool(np.isfinite(weights).all()):
+        return "returned weights that are not finite and >= 1"
+    return None

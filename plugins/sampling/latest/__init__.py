@@ -1,0 +1,19 @@
+"""Sampling strategy `latest`: the newest points."""
+
+from __future__ import annotations
+
+from agent.api import PluginContext, Register, Sampler, hookimpl
+
+__all__ = ["make", "rebellion_register_sampling_strategies"]
+
+
+def make(_config: None, _context: PluginContext) -> Sampler:
+    """Build the strategy."""
+    from plugins.sampling.latest.sampler import Latest
+
+    return Latest()
+
+
+@hookimpl
+def rebellion_register_sampling_strategies(register: Register) -> None:
+    register("latest", make)

@@ -1,0 +1,19 @@
+"""Sampling strategy `random`: points by chance."""
+
+from __future__ import annotations
+
+from agent.api import PluginContext, Register, Sampler, hookimpl
+
+__all__ = ["make", "rebellion_register_sampling_strategies"]
+
+
+def make(_config: None, context: PluginContext) -> Sampler:
+    """Build the strategy."""
+    from plugins.sampling.random.sampler import Uniform
+
+    return Uniform(context.rng)
+
+
+@hookimpl
+def rebellion_register_sampling_strategies(register: Register) -> None:
+    register("random", make)
