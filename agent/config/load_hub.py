@@ -1,0 +1,80 @@
+"""Loads `hub.toml` and refuses what would listen in the open."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agent.config.check import Checker
+from agent.config.loaded import LoadedHubConfig
+from agent.config.schema import HubConfig, HubSection
+from agent.config.state import state_folder
+from agent.config.tree import read_tree
+from agent.errors import ConfigError
+
+__all__ = ["is_loopback", "load_hub_config", "parse_listen"]
+
+
+def load_hub_config(paths: Sequence[str | Path] | None, environ: Mapping[str, str]) -> LoadedHubConfig:
+    """Read, merge and check the hub's configuration; see `load_agent_config` for the arguments.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    tree = read_tree("hub", paths, environ)
+    checker = Checker(tree, environ)
+    config = checker.parse(HubConfig, tree.values, ())
+    if config is None:
+        raise ConfigError(checker.problems)
+    state_dir = state_folder(config.hub.state_dir, environ, checker, "hub")
+    listen = _checked_listen(config.hub, checker)
+    if checker.problems:
+        raise ConfigError(checker.problems)
+    return LoadedHubConfig(config, listen, state_dir, tree)
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Host and port of `host:port`; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: It is not of that form.
+    """
+    host, separator, port = listen.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    is_bracketed = bare != host
+    if not separator or not bare or not port.isdecimal() or int(port) > 65535 or (":" in bare) != is_bracketed:
+        raise ValueError(f"must be host:port, as 127.0.0.1:8765 or [::1]:8765 (got {listen!r})")
+    return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine can reach that host's address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _checked_listen(hub: HubSection, checker: Checker) -> tuple[str, int]:
+    if bool(hub.tls_cert_file) != bool(hub.tls_key_file):
+        set_key, other = ("tls_cert_file", "tls_key_file") if hub.tls_cert_file else ("tls_key_file", "tls_cert_file")
+        checker.report(("hub", other), f"must be set, because hub.{set_key} is")
+    try:
+        host, port = parse_listen(hub.listen)
+    except ValueError as error:
+        checker.report(("hub", "listen"), str(error))
+        return "", 0
+    if not is_loopback(host):
+        _check_guarded(hub, checker)
+    return host, port
+
+
+def _check_guarded(hub: HubSection, checker: Checker) -> None:
+    where = f"listens on {hub.listen!r}, which others can reach"
+    if not hub.tls_cert_file and not hub.insecure:
+        hint = "set hub.tls_cert_file and hub.tls_key_file, or hub.insecure = true to send everything in clear"
+        checker.report(("hub", "listen"), f"{where}, without TLS", hint)
+    for key in ("agent_tokens_file", "read_token_file"):
+        if not getattr(hub, key):
+            checker.report(("hub", key), f"must be set, because the hub {where}")
