@@ -1,0 +1,128 @@
+"""Sets up structured logging: for people, for machines or for the journal; one line an event, secrets masked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import IO, Any
+
+import structlog
+from structlog.typing import Processor
+
+from agent.config.schema import LogSection
+from agent.config.wording import masked
+
+__all__ = ["LineWriter", "choose_format", "configure_logs"]
+
+EventDict = MutableMapping[str, Any]
+
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Level -> syslog priority, as the journal reads it from `<N>` at the head of a line."""
+
+
+class LineWriter:
+    """Writes finished lines to a stream. A stream that fails (disk full, reader gone) costs the line, never the caller.
+
+    Attributes:
+        dropped_count: Lines that could not be written.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self.dropped_count = 0
+
+    def msg(self, line: str) -> None:
+        """Write one line, at once."""
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.dropped_count += 1
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+def configure_logs(section: LogSection, environ: Mapping[str, str], stream: IO[str] | None = None) -> LineWriter:
+    """Send every log line of this process, those of libraries included, to a stream.
+
+    Args:
+        section: Level and format. Libraries speak from `warning` on; with level `debug`, from `info` on.
+        environ: For `$JOURNAL_STREAM`.
+        stream: Where lines go; None = standard error.
+
+    Returns:
+        The writer, which counts what it could not write.
+    """
+    stream = sys.stderr if stream is None else stream
+    writer = LineWriter(stream)
+    level = getattr(logging, section.level.upper())
+    structlog.configure(
+        processors=_processors(choose_format(section, environ, stream), is_tty=stream.isatty()),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: writer,
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_Bridge()], level=min(logging.WARNING, level + 10), force=True)
+    logging.captureWarnings(capture=True)
+    return writer
+
+
+def choose_format(section: LogSection, environ: Mapping[str, str], stream: IO[str]) -> str:
+    """What `auto` means here: `journal` when the stream leads there, `console` on a terminal, else `json`."""
+    if section.format != "auto":
+        return section.format
+    if _leads_to_journal(environ.get("JOURNAL_STREAM", ""), stream):
+        return "journal"
+    return "console" if stream.isatty() else "json"
+
+
+def mask_secrets(_logger: object, _method: str, facts: EventDict) -> EventDict:
+    """Replace secrets among the facts; numbers are counts (`tokens=5`) and stay."""
+    for key, value in facts.items():
+        if not isinstance(value, int | float):
+            facts[key] = masked(key, value)
+    return facts
+
+
+def journal_line(_logger: object, _method: str, facts: EventDict) -> str:
+    """`<4>breaker.opened target=hub failures=5`: the priority as the journal reads it, then the event and its facts."""
+    priority = _PRIORITY.get(facts.pop("level", "info"), 6)
+    event = str(facts.pop("event", ""))
+    words = [event if event.isprintable() else repr(event), *(f"{key}={_word(value)}" for key, value in facts.items())]
+    return f"<{priority}>" + " ".join(words)
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    is_plain = text.isprintable() and not set(" =\"'") & set(text)
+    return text if text and is_plain else repr(text)
+
+
+def _processors(chosen: str, *, is_tty: bool) -> list[Processor]:
+    head: list[Processor] = [structlog.processors.add_log_level, mask_secrets]
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    if chosen == "journal":
+        return [*head, structlog.processors.format_exc_info, journal_line]
+    if chosen == "json":
+        return [*head, stamp, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    plain = structlog.dev.plain_traceback
+    return [*head, stamp, structlog.dev.ConsoleRenderer(colors=is_tty, exception_formatter=plain)]
+
+
+def _leads_to_journal(journal_stream: str, stream: IO[str]) -> bool:
+    """`$JOURNAL_STREAM` is device:inode of the journal's end; a child with a redirected stream inherits only the variable."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return journal_stream == f"{status.st_dev}:{status.st_ino}"
+
+
+class _Bridge(logging.Handler):
+    """Passes what libraries log by `logging` on to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
