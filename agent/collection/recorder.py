@@ -54,8 +54,13 @@ class TickRecorder:
             self.bad_values += 1
 
     def _number(self, series: Series, value: float) -> float:
-        if isinstance(value, str | bytes | bytearray):
+        if _is_text(value):
             raise TypeError("text is not a number")
         if series.kind is Kind.RATE:
             return self._rates.update(series, value, self._at_s, series.wrap_bits)
         return float(value)
+
+
+def _is_text(value: object) -> bool:
+    """`float` would take a number's text for the number."""
+    return isinstance(value, str | bytes | bytearray)

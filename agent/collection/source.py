@@ -110,23 +110,26 @@ class SeriesSource:
                     del family[value]
 
     def _checked(self, name: str, labels: Mapping[str, str]) -> Labels:
-        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        if not _is_name(name):
             raise ContractError(self._owner, "collector", f"series name must be lower_snake_case (got {name!r})")
         if len(labels) > _MAX_LABELS:
             raise ContractError(self._owner, "collector", f"{name}: at most {_MAX_LABELS} labels (got {len(labels)})")
         return tuple(sorted((self._label_name(name, key), _label_value(value)) for key, value in labels.items()))
 
     def _label_name(self, series_name: str, label: str) -> str:
-        if not (isinstance(label, str) and _NAME.fullmatch(label)):
+        if not _is_name(label):
             raise ContractError(
                 self._owner, "collector", f"{series_name}: label name must be lower_snake_case (got {label!r})"
             )
         return label
 
 
-def _label_value(value: str) -> str:
-    text = value if isinstance(value, str) else str(value)
-    text = text.encode("utf-8", "replace").decode("utf-8")
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def _label_value(value: object) -> str:
+    text = str(value).encode("utf-8", "replace").decode("utf-8")
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)[
         :_MAX_LABEL_VALUE_LENGTH
     ]
