@@ -56,14 +56,14 @@ class Bench:
         )
         self.sender = self.make(SenderSettings(**settings))
 
-    def make(self, settings=SenderSettings(), sink=None, buffer=None):
+    def make(self, settings=None, sink=None, buffer=None):
         return Sender(
             "x",
             sink or self.sink,
             buffer or BatchBuffer("x", BufferSettings(), KeepNewest(), clock=self.clock),
             breaker=self.breaker,
             recovery=self.recovery,
-            settings=settings,
+            settings=settings or SenderSettings(),
             clock=self.clock,
             rng=random.Random(1),
             emit=lambda kind, component, *level, **detail: self.events.append((kind, detail)),
@@ -148,7 +148,7 @@ async def test_what_is_refused_for_ever_is_dropped_counted_and_said():
     bench.sender.put(batch(1))
     bench.sender.put(batch(2))
     await bench.deliver_all()
-    assert [seq for seq, _ in bench.sink.delivered][0] == 2
+    assert next(seq for seq, _ in bench.sink.delivered) == 2
     counts = bench.sender.buffer.counts()
     assert counts.dropped == {"refused": 2}
     assert counts.is_balanced

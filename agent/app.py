@@ -1,0 +1,216 @@
+"""The composition root: clocks, chance, signals, the parts of a configuration, and how they start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.assembly import Assembly, make_rng, make_transformer
+from agent.clock import SystemClock
+from agent.collection.schedule import Schedule
+from agent.collection.series_table import SeriesTable
+from agent.collection.threads import WorkerThreads
+from agent.errors import ConfigError, LoadError
+from agent.events import EventBus, ObserverThread
+from agent.hosting import Shared
+from agent.model import Event, Level
+from agent.own_readings import OwnReadings, process_age_s
+from agent.pipeline import Pipeline, PipelineSettings
+from agent.reload import reload_pipeline
+from agent.systemd import notify, watchdog_s
+
+if TYPE_CHECKING:
+    from agent.config.loaded import LoadedConfig
+
+__all__ = ["Agent", "run_agent"]
+
+EXIT_BAD_CONFIGURATION = 78
+MAX_TICKS_WITHOUT_PROGRESS = 3
+"""The watchdog is fed only while the last tick is at most so many intervals old."""
+
+
+class Agent:
+    """One agent in one process.
+
+    Args:
+        loaded: The configuration to start with.
+        read_again: Reads the configuration anew, for SIGHUP; raises ConfigError or LoadError.
+    """
+
+    def __init__(self, loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> None:
+        self.stop = asyncio.Event()
+        self._loaded = loaded
+        self._read_again = read_again
+        self._clock = SystemClock()
+        self._log = structlog.get_logger()
+        self._events = EventBus(self._clock, self._log)
+        self._observers = ObserverThread(loaded.manager.observers(), self._log)
+        self._workers = WorkerThreads()
+        self._table = SeriesTable()
+        self._shared = self._make_shared()
+        self._pipeline = Pipeline(
+            _settings(loaded),
+            clock=self._clock,
+            table=self._table,
+            transformer=make_transformer(loaded.config.transformer),
+            events=self._events,
+            on_tick=self._ticked,
+        )
+        self._own_readings = OwnReadings(self._pipeline, self._table, self._workers, self._events, self._observers)
+        self._assembly = self._assemble(loaded)
+        self._last_tick_s = self._clock.monotonic_s()
+        self._reload_asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until `stop` is set, then drain.
+
+        Raises:
+            LoadError: A sink could not be made.
+        """
+        self._observers.start()
+        self._events.subscribe(self._observers.put)
+        self._events.subscribe(self._note_first_ack)
+        sinks = [(instance, self._assembly.sink(instance)) for instance in self._loaded.sinks]
+
+        def prepare() -> None:
+            for one in self._loaded.collectors:
+                self._pipeline.add_collector(self._assembly.collector(one))
+            for instance, sink in sinks:
+                self._pipeline.add_sender(self._assembly.sender(instance, sink))
+
+        self._say_started()
+        async with asyncio.TaskGroup() as group:
+            side_tasks = [
+                group.create_task(self._feed_watchdog(), name="watchdog"),
+                group.create_task(self._reload_for_ever(), name="reload"),
+            ]
+            await self._pipeline.run(prepare, self.stop)
+            for task in side_tasks:
+                task.cancel()
+        self._say_stopped()
+
+    def request_reload(self) -> None:
+        """Read the configuration again soon (SIGHUP)."""
+        self._reload_asked.set()
+
+    def request_stop(self) -> None:
+        """Drain and end (SIGTERM, SIGINT)."""
+        notify("STOPPING=1")
+        self.stop.set()
+
+    def _make_shared(self) -> Shared:
+        section, rng = self._loaded.config.agent, make_rng()
+        return Shared(
+            agent=section.name or socket.gethostname(),
+            epoch=f"{self._clock.wall_ns():x}-{rng.getrandbits(32):08x}",
+            labels=section.labels,
+            state_dir=self._loaded.state_dir,
+            clock=self._clock,
+            rng=rng,
+            log=self._log,
+            events=self._events,
+            workers=self._workers,
+        )
+
+    def _assemble(self, loaded: LoadedConfig) -> Assembly:
+        return Assembly(loaded, self._shared, self._table, self._own_readings)
+
+    def _ticked(self) -> None:
+        self._last_tick_s = self._clock.monotonic_s()
+        if self._pipeline.stats.ticks == 1:
+            notify("READY=1")
+            gc.collect()
+            gc.freeze()
+
+    async def _feed_watchdog(self) -> None:
+        period_s = watchdog_s()
+        if period_s is None:
+            return
+        patience_s = period_s + MAX_TICKS_WITHOUT_PROGRESS * self._pipeline.settings.interval_s
+        schedule = Schedule(self._clock.monotonic_s(), period_s / 3)
+        while True:
+            now_s = self._clock.monotonic_s()
+            schedule.take(now_s)
+            if now_s - self._last_tick_s <= patience_s:
+                notify("WATCHDOG=1")
+            await asyncio.sleep(schedule.wait_s(now_s))
+
+    async def _reload_for_ever(self) -> None:
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            notify("RELOADING=1")
+            await self._reload()
+            notify("READY=1")
+
+    async def _reload(self) -> None:
+        try:
+            loaded = await self._workers.run(self._read_again)
+            assembly = self._assemble(loaded)
+            await reload_pipeline(self._pipeline, assembly, self._loaded, loaded, self._events)
+        except (ConfigError, LoadError) as error:
+            for line in str(error).splitlines():
+                self._events.emit("config.refused", "agent", Level.ERROR, problem=line)
+            return
+        self._loaded, self._assembly = loaded, assembly
+
+    def _note_first_ack(self, event: Event) -> None:
+        if event.kind == "sink.acked_first":
+            self._log.info("agent.acked_first", component=event.component, since_process_start_s=process_age_s())
+
+    def _say_started(self) -> None:
+        loaded = self._loaded
+        self._events.emit(
+            "agent.started",
+            "agent",
+            collectors=len(loaded.collectors),
+            sinks=len(loaded.sinks),
+            epoch=self._shared.epoch,
+        )
+        if not loaded.sinks:
+            self._log.warning("agent.has_no_sink", hint="add [sinks.websocket], [sinks.file] or [sinks.console]")
+
+    def _say_stopped(self) -> None:
+        self._workers.stop()
+        self._observers.stop()
+        stats = self._pipeline.stats
+        self._log.info("agent.stopped", ticks=stats.ticks, missed_ticks=stats.missed_ticks, points=stats.points)
+
+
+def run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> int:
+    """Run the agent until SIGTERM or SIGINT; the exit code.
+
+    Args:
+        loaded: The configuration to start with.
+        read_again: Reads the configuration anew, for SIGHUP.
+    """
+    return asyncio.run(_run_agent(loaded, read_again))
+
+
+async def _run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> int:
+    agent = Agent(loaded, read_again)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.request_stop)
+    loop.add_signal_handler(signal.SIGHUP, agent.request_reload)
+    try:
+        await agent.run()
+    except LoadError as error:
+        sys.stderr.write(f"rebellion: {error}\n")
+        return EXIT_BAD_CONFIGURATION
+    return 0
+
+
+def _settings(loaded: LoadedConfig) -> PipelineSettings:
+    section = loaded.config.agent
+    asked_s = [one.section.interval_s for one in loaded.collectors if one.section.interval_s > 0]
+    settings = PipelineSettings(section.interval_s, section.drain_s, section.series_idle_s)
+    return replace(settings, interval_s=min([section.interval_s, *asked_s]))

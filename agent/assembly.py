@@ -1,0 +1,201 @@
+"""Builds the running parts from a configuration: collectors, senders, recovery, transformer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agent.collection.running import CollectorSettings, RunningCollector
+from agent.collection.series_table import SeriesTable
+from agent.collection.source import SeriesSource
+from agent.contracts import Reading, RecoveryMethod, Sampler, Sink
+from agent.delivery.sender import Sender, SenderSettings
+from agent.errors import LoadError
+from agent.hosting import CollectorHost, PluginHost, Shared, SinkHost
+from agent.model import Level
+from agent.numeric.rate import CounterRates
+from agent.resilience.breaker import Breaker, BreakerEvent, BreakerSettings, CircuitState, deliver_now
+from agent.resilience.buffer import BatchBuffer, BufferSettings
+from agent.resilience.recovery import DEFAULT_POLICIES, Policy, RecoveryEngine
+
+if TYPE_CHECKING:
+    from agent.config.loaded import CollectorInstance, LoadedConfig, PluginChoice, SinkInstance
+    from agent.config.schema import BreakerSection, BufferSection, PolicySection, TransformerSection
+    from agent.numeric.transformer import Transformer
+
+__all__ = ["Assembly", "make_rng", "make_transformer"]
+
+MAX_COLLECT_DEADLINE_S = 5.0
+CRITICAL_COLLECTOR = "agent"
+"""Its points ride in the critical lane: what the agent knows of itself is never sampled away."""
+
+_BREAKER_EVENT = {
+    CircuitState.CLOSED: ("breaker.closed", Level.INFO),
+    CircuitState.HALF_OPEN: ("breaker.half_opened", Level.INFO),
+}
+_BREAKER_REFUSES = ("breaker.opened", Level.WARNING)
+
+
+class Assembly:
+    """Makes parts for one configuration; a reload makes another assembly over the same `Shared`.
+
+    Args:
+        loaded: The checked configuration.
+        shared: What all plugins share.
+        table: Ids of the series.
+        own_readings: The agent's readings of itself, for its own collector.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        shared: Shared,
+        table: SeriesTable,
+        own_readings: Callable[[], Iterable[Reading]],
+    ) -> None:
+        self._loaded = loaded
+        self._shared = shared
+        self._table = table
+        self._own_readings = own_readings
+        self.recovery = self._make_recovery()
+
+    def collector(self, instance: CollectorInstance) -> RunningCollector:
+        """A collector with its wrapper; the plugin itself is made at its first collect."""
+        section, shared = instance.section, self._shared
+        interval_s = section.interval_s or self._loaded.config.agent.interval_s
+        deadline_s = section.deadline_s or min(interval_s, MAX_COLLECT_DEADLINE_S)
+        is_critical = instance.plugin == CRITICAL_COLLECTOR
+        labels = {"instance": instance.name} if instance.name != instance.plugin else {}
+        source = SeriesSource(instance.name, section.max_series, labels, is_critical=is_critical)
+        host = CollectorHost(
+            instance.name, shared, interval_s=interval_s, source=source, own_readings=self._own_readings
+        )
+        return RunningCollector(
+            instance.name,
+            partial(instance.registration.factory, instance.settings, host),
+            CollectorSettings(interval_s, deadline_s),
+            source,
+            CounterRates(),
+            self._breaker(f"collector:{instance.name}", section.breaker, deadline_s),
+            self.recovery,
+            shared.workers,
+            shared.clock,
+        )
+
+    def sink(self, instance: SinkInstance) -> Sink:
+        """The sink itself, not connected to anything yet.
+
+        Raises:
+            LoadError: Its factory raised.
+        """
+        host = SinkHost(instance.name, self._shared, self._table.definition)
+        try:
+            made: Sink = instance.registration.factory(instance.settings, host)
+        except Exception as error:
+            raise LoadError(instance.name, "sink", f"could not be made: {type(error).__name__}: {error}") from error
+        return made
+
+    def sender(self, instance: SinkInstance, sink: Sink, predecessor: Sender | None = None) -> Sender:
+        """Buffer, breaker and sender round a sink; the predecessor's buffer and group in hand when there is one."""
+        section, shared = instance.section, self._shared
+        component = f"sink:{instance.name}"
+        sender = Sender(
+            instance.name,
+            sink,
+            self._buffer(component, section.buffer, predecessor),
+            breaker=self._breaker(component, section.breaker, section.deadline_s),
+            recovery=self.recovery,
+            settings=SenderSettings(section.deadline_s, section.max_group_count),
+            clock=shared.clock,
+            rng=shared.rng,
+            emit=shared.events.emit,
+        )
+        if predecessor is not None:
+            predecessor.hand_over(sender)
+        return sender
+
+    def _buffer(self, component: str, section: BufferSection, predecessor: Sender | None) -> BatchBuffer:
+        settings = BufferSettings(
+            max_points=section.max_points,
+            max_bytes=section.max_bytes,
+            max_age_s=section.max_age_s,
+            sample_from_ratio=section.sample_from_ratio,
+        )
+        sampler: Sampler = self._made("sampler", section.sampler, self._loaded.samplers)
+        if predecessor is not None:
+            predecessor.buffer.configure(settings, sampler)
+            return predecessor.buffer
+        report = partial(self._shared.events.emit, "sampler.misbehaved", component, Level.ERROR)
+        return BatchBuffer(
+            component,
+            settings,
+            sampler,
+            clock=self._shared.clock,
+            on_sampler_fault=lambda fault: report(sampler=section.sampler, fault=fault),
+        )
+
+    def _breaker(self, target: str, section: BreakerSection, deadline_s: float) -> Breaker:
+        settings = BreakerSettings(
+            failure_ratio=section.failure_ratio,
+            min_calls=section.min_calls,
+            window_calls=section.window_calls,
+            slow_call_s=None,
+            open_s=section.open_s,
+            backoff_factor=section.backoff_factor,
+            max_open_s=section.max_open_s,
+            jitter_ratio=section.jitter_ratio,
+            probes=section.probes,
+            probe_lease_s=2 * deadline_s,
+            max_half_open_s=0.0,
+        )
+        breaker = Breaker(target, settings, clock=self._shared.clock, rng=self._shared.rng, deliver=deliver_now)
+        breaker.add_listener(self._report_breaker)
+        return breaker
+
+    def _report_breaker(self, event: BreakerEvent) -> None:
+        kind, level = _BREAKER_EVENT.get(event.new_state, _BREAKER_REFUSES)
+        self._shared.events.emit(
+            kind,
+            event.breaker,
+            level,
+            was=event.old_state.name,
+            now=event.new_state.name,
+            reason=event.reason,
+            open_s=event.open_s,
+        )
+
+    def _make_recovery(self) -> RecoveryEngine:
+        methods: dict[str, RecoveryMethod] = {
+            name: self._made("recovery", name, self._loaded.recoveries) for name in self._loaded.recoveries
+        }
+        policies = [_policy(section) for section in self._loaded.config.policies]
+        return RecoveryEngine(
+            [*policies, *DEFAULT_POLICIES],
+            methods,
+            clock=self._shared.clock,
+            rng=self._shared.rng,
+            on_event=self._shared.events.emit,
+        )
+
+    def _made(self, kind: str, name: str, choices: Mapping[str, PluginChoice]) -> Any:
+        return choices[name].make(PluginHost(kind, name, self._shared))
+
+
+def _policy(section: PolicySection) -> Policy:
+    return Policy(section.component, section.error, section.operation, (section.strategy,))
+
+
+def make_rng() -> random.Random:
+    """The one generator of the process, seeded by the system."""
+    return random.Random()
+
+
+def make_transformer(section: TransformerSection) -> Transformer | None:
+    """The transformer; None when it is switched off."""
+    if not section.enabled:
+        return None
+    from agent.numeric.transformer import Transformer
+
+    return Transformer(history_count=section.history_count, anomaly_threshold=section.anomaly_threshold)
