@@ -153,12 +153,6 @@ class BatchStore:
             return float(segment.monotonic_s[segment.head])
         return self._fresh[0].monotonic_s if self._fresh else None
 
-    @property
-    def next_bytes(self) -> int:
-        if self._segments:
-            return self._segments[0].row_bytes(self._segments[0].head)
-        return batch_bytes(self._fresh[0]) if self._fresh else 0
-
     def points_of(self, item: Batch, /) -> int:
         return item.points
 
@@ -182,23 +176,19 @@ class BatchStore:
             self._points += len(segment.ids)
             self._bytes += segment.bytes()
 
-    def pop(self) -> Batch:
-        if not self._segments:
-            batch = self._fresh.popleft()
-            self._bytes -= batch_bytes(batch)
-        else:
-            segment = self._segments[0]
-            batch = segment.row(segment.head)
-            self._bytes -= segment.row_bytes(segment.head)
-            segment.head += 1
-            if segment.is_empty:
-                self._segments.popleft()
-        self._points -= batch.points
-        return batch
+    def take(self, max_items: int, max_bytes: int, until_s: float, must_give: bool, /) -> list[Batch]:
+        taken: list[Batch] = []
+        free_bytes = max_bytes
+        while len(taken) < max_items and (oldest_s := self.oldest_s) is not None and oldest_s <= until_s:
+            free_bytes -= self._next_bytes()
+            if free_bytes < 0 and (taken or not must_give):
+                break
+            taken.append(self._pop())
+        return taken
 
     def evict(self, is_newest: bool, /) -> Dropped:
         if not is_newest:
-            return self.dropped(self.pop())
+            return self.dropped(self._pop())
         if not self._fresh:
             self._unpack_newest()
         batch = self._fresh.pop()
@@ -209,7 +199,7 @@ class BatchStore:
     def expire(self, before_s: float, /) -> Dropped:
         dropped = Dropped()
         while (oldest_s := self.oldest_s) is not None and oldest_s < before_s:
-            dropped += self.dropped(self.pop())
+            dropped += self.dropped(self._pop())
         return dropped
 
     def clear(self) -> Dropped:
@@ -225,6 +215,25 @@ class BatchStore:
         self._points = sum(len(segment.ids) for segment in self._segments)
         self._bytes = sum(segment.bytes() for segment in self._segments)
         return _difference(whole, kept)
+
+    def _next_bytes(self) -> int:
+        if self._segments:
+            return self._segments[0].row_bytes(self._segments[0].head)
+        return batch_bytes(self._fresh[0])
+
+    def _pop(self) -> Batch:
+        if not self._segments:
+            batch = self._fresh.popleft()
+            self._bytes -= batch_bytes(batch)
+        else:
+            segment = self._segments[0]
+            batch = segment.row(segment.head)
+            self._bytes -= segment.row_bytes(segment.head)
+            segment.head += 1
+            if segment.is_empty:
+                self._segments.popleft()
+        self._points -= batch.points
+        return batch
 
     def _pack_fresh(self) -> None:
         if not self._fresh:

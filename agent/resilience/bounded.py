@@ -39,8 +39,8 @@ class BufferSettings:
         max_points: Points at most, >= 1.
         max_bytes: Bytes at most, >= 1.
         max_age_s: Seconds after which a point that still waits is dropped as `expired`, > 0.
-        sample_from_ratio: Fill (the larger of points and bytes, 0..1] at which sampling starts.
-        sample_to_ratio: Fill that sampling leaves behind, as a share of `sample_from_ratio`, in (0, 1); the room between the two
+        sample_from_ratio: Fill (the larger of points and bytes), in (0, 1], at which sampling starts; 1: only beyond the bounds.
+        sample_to_ratio: Fill that sampling leaves behind, as a share of `sample_from_ratio`, in (0, 1]; the room between the two
             is what makes a put cheap on average.
         max_events: Events that may wait beside the points, >= 1; beyond it the oldest event is dropped.
         overflow: See `Overflow`.
@@ -65,8 +65,8 @@ class BufferSettings:
             raise ValueError(f"max_age_s must be > 0 (got {self.max_age_s})")
         if not 0 < self.sample_from_ratio <= 1:
             raise ValueError(f"sample_from_ratio must be in (0, 1] (got {self.sample_from_ratio})")
-        if not 0 < self.sample_to_ratio < 1:
-            raise ValueError(f"sample_to_ratio must be in (0, 1) (got {self.sample_to_ratio})")
+        if not 0 < self.sample_to_ratio <= 1:
+            raise ValueError(f"sample_to_ratio must be in (0, 1] (got {self.sample_to_ratio})")
 
 
 class Store(Protocol[T]):
@@ -78,12 +78,7 @@ class Store(Protocol[T]):
     def bytes(self) -> int: ...
     @property
     def oldest_s(self) -> float | None:
-        """Monotonic seconds of the item that `pop` would give; None when empty."""
-        ...
-
-    @property
-    def next_bytes(self) -> int:
-        """Bytes of the item that `pop` would give; 0 when empty."""
+        """Monotonic seconds of the oldest item; None when empty."""
         ...
 
     def points_of(self, item: T, /) -> int: ...
@@ -94,7 +89,10 @@ class Store(Protocol[T]):
 
     def append(self, item: T, /) -> None: ...
     def prepend(self, items: Sequence[T], /) -> None: ...
-    def pop(self) -> T: ...
+    def take(self, max_items: int, max_bytes: int, until_s: float, must_give: bool, /) -> list[T]:
+        """Remove and return what is due next; arguments as in `BoundedBuffer.take`."""
+        ...
+
     def evict(self, is_newest: bool, /) -> Dropped:
         """Drop the oldest, or the newest, of the items that matter least."""
         ...
@@ -206,14 +204,7 @@ class BoundedBuffer(Generic[T]):
             until_s: Stop at an item younger than this monotonic moment.
         """
         self.expire()
-        store, taken_bytes = self._store, 0
-        taken: list[T] = []
-        while len(taken) < max_items:
-            oldest_s = store.oldest_s
-            taken_bytes += store.next_bytes
-            if oldest_s is None or oldest_s > until_s or (taken_bytes > max_bytes and (taken or not must_give)):
-                break
-            taken.append(store.pop())
+        taken = self._store.take(max_items, max_bytes, until_s, must_give)
         self._ledger.take(self._points_of(taken))
         return taken
 
@@ -256,7 +247,8 @@ class BoundedBuffer(Generic[T]):
     def _make_room(self) -> None:
         overflow = self.settings.overflow
         if overflow is Overflow.SAMPLE:
-            if self.fill_ratio >= self._sample_from_ratio:
+            fill_ratio = self.fill_ratio
+            if fill_ratio > 1.0 or (fill_ratio >= self._sample_from_ratio and self._sample_from_ratio < 1.0):
                 self._sample()
             self._evict(FLOOD_RATIO, "overflow")
         else:

@@ -8,17 +8,19 @@ import numpy as np
 
 from agent.contracts import Block, Kept, Sampler
 
-__all__ = ["SamplerGuard", "newest"]
+__all__ = ["Newest", "SamplerGuard"]
 
 
-def newest(block: Block, budget: int) -> Kept:
-    """The newest `budget` points. They share the weight of all, so that totals stay right."""
-    size = len(block)
-    index = np.arange(max(0, size - budget), size, dtype=np.int64)
-    weights = block.weights[index]
-    if len(index):
-        weights = weights * (float(block.weights.sum()) / float(weights.sum()))
-    return Kept(index, weights)
+class Newest:
+    """The sampler that takes over: the newest points, sharing the weight of all, so that totals stay right."""
+
+    def keep(self, block: Block, budget: int, /) -> Kept:
+        size = len(block)
+        index = np.arange(max(0, size - budget), size, dtype=np.int64)
+        weights = block.weights[index]
+        if len(index):
+            weights = weights * (float(block.weights.sum()) / float(weights.sum()))
+        return Kept(index, weights)
 
 
 class SamplerGuard:
@@ -32,6 +34,7 @@ class SamplerGuard:
     def __init__(self, sampler: Sampler, report: Callable[[str], None] | None = None) -> None:
         self._sampler = sampler
         self._report = report
+        self._newest = Newest()
         self.call_count = 0
         self.fault_count = 0
 
@@ -46,7 +49,7 @@ class SamplerGuard:
         if fault is None:
             return kept
         self._count_fault(fault)
-        return newest(block, budget)
+        return self._newest.keep(block, budget)
 
     def _count_fault(self, fault: str) -> None:
         self.fault_count += 1

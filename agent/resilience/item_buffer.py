@@ -1,0 +1,147 @@
+"""A bounded buffer of plain objects, on the same engine as the daemon's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from agent.clock import Clock
+from agent.contracts import Sampler
+from agent.errors import RebellionError
+from agent.resilience.bounded import BoundedBuffer, BufferSettings, Overflow
+from agent.resilience.item_store import ITEM, Entry, ItemStore
+from agent.resilience.ledger import Counts
+from agent.resilience.sampler_guard import Newest, SamplerGuard
+
+__all__ = ["BufferFull", "ItemBuffer", "Taken"]
+
+T = TypeVar("T")
+
+
+class BufferFull(RebellionError):
+    """A buffer that rejects what does not fit was full, or it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[T]):
+    """Items in flight; give it back to the buffer's `commit`, `put_back` or `discard`, once."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def items(self) -> list[T]:
+        return [entry[ITEM] for entry in self.entries]
+
+
+class ItemBuffer(Generic[T]):
+    """Holds objects in lanes by priority. Sans-I/O; one thread.
+
+    Args:
+        settings: See `BufferSettings`.
+        sampler: Used under `Overflow.SAMPLE`; None keeps the newest.
+        clock: Ages are measured on its monotonic side.
+        bytes_of: Size of an object; None counts no bytes.
+        on_sampler_fault: Called with one sentence when the sampler misbehaves for the first time.
+    """
+
+    def __init__(
+        self,
+        settings: BufferSettings,
+        sampler: Sampler | None = None,
+        *,
+        clock: Clock,
+        bytes_of: Callable[[T], int] | None = None,
+        on_sampler_fault: Callable[[str], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._bytes_of = bytes_of
+        self._guard = SamplerGuard(sampler or Newest(), on_sampler_fault)
+        self._engine: BoundedBuffer[Entry] = BoundedBuffer(settings, ItemStore(), self._guard, clock=clock)
+
+    def __len__(self) -> int:
+        return self._engine.points
+
+    @property
+    def settings(self) -> BufferSettings:
+        return self._engine.settings
+
+    @property
+    def fill_ratio(self) -> float:
+        """The larger of items and bytes over their bounds, 0..1."""
+        return self._engine.fill_ratio
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Monotonic seconds when the oldest waiting item came; None when none waits."""
+        return self._engine.oldest_s
+
+    @property
+    def is_closed(self) -> bool:
+        return self._engine.is_closed
+
+    @property
+    def sampler_fault_count(self) -> int:
+        return self._guard.fault_count
+
+    def counts(self) -> Counts:
+        """The balance of this moment, in items."""
+        return self._engine.counts()
+
+    def put(self, item: T, priority: float = 0) -> bool:
+        """Take an object in.
+
+        Args:
+            item: Any object; a number, or a dict with a number under "value", shows its value to the sampler.
+            priority: Its lane; higher is delivered first and evicted last.
+        Returns:
+            False when it was dropped at once: as the newest, or as the only one of the lowest lane.
+        Raises:
+            BufferFull: It does not fit and the settings say `REJECT`, or the buffer is closed.
+        """
+        size = 0 if self._bytes_of is None else self._bytes_of(item)
+        if self._engine.put((self._clock.monotonic_s(), priority, size, 1.0, item)):
+            return True
+        if self.is_closed or self.settings.overflow is Overflow.REJECT:
+            raise BufferFull(
+                "the buffer is closed" if self.is_closed else f"the buffer is full ({len(self)} items wait)"
+            )
+        return False
+
+    def take(self, max_items: int, max_bytes: int | None = None) -> Taken[T]:
+        """Objects in the order of delivery; they are in flight until settled."""
+        return Taken(tuple(self._take(max_items, max_bytes)))
+
+    def get(self, max_items: int) -> list[T]:
+        """Objects in the order of delivery, counted as delivered at once."""
+        entries = self._take(max_items, None)
+        self._engine.commit(entries)
+        return [entry[ITEM] for entry in entries]
+
+    def commit(self, taken: Taken[T]) -> None:
+        """Count what was taken as delivered."""
+        self._engine.commit(taken.entries)
+
+    def put_back(self, taken: Taken[T]) -> None:
+        """Return what was taken to the front of its lanes; when there is no room for all, the overflow policy decides."""
+        self._engine.put_back(taken.entries)
+
+    def discard(self, taken: Taken[T], reason: str) -> None:
+        """Drop what was taken."""
+        self._engine.discard(taken.entries, reason)
+
+    def has_room(self, item: T) -> bool:
+        """Whether the object would fit beside what waits and what is in flight."""
+        size = 0 if self._bytes_of is None else self._bytes_of(item)
+        return self._engine.has_room((0.0, 0, size, 1.0, item))
+
+    def expire(self) -> None:
+        """Drop what has waited too long."""
+        self._engine.expire()
+
+    def close(self, reason: str = "shutdown") -> None:
+        """Drop what waits and accept nothing more. Safe twice."""
+        self._engine.close(reason)
+
+    def _take(self, max_items: int, max_bytes: int | None) -> list[Entry]:
+        return self._engine.take(max_items, self.settings.max_bytes if max_bytes is None else max_bytes)

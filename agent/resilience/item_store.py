@@ -1,0 +1,169 @@
+"""Plain objects in lanes: one lane for each priority in use."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from agent.contracts import Block, Kept
+from agent.resilience.ledger import Dropped
+
+__all__ = ["Entry", "ItemStore"]
+
+Entry: TypeAlias = tuple[float, float, int, float, Any]
+"""Monotonic seconds when it came, priority, bytes, weight, the object itself."""
+
+STAMP: Final = 0
+PRIORITY: Final = 1
+BYTES: Final = 2
+WEIGHT: Final = 3
+ITEM: Final = 4
+
+TURNS = 20
+"""In so many deliveries each lower lane that waits gets one (5 %), the highest all the others."""
+MAX_LOWER_LANES = 10
+
+
+class ItemStore:
+    """`Store` of single objects, one point each. The lowest lane is evicted first, the highest delivered first.
+
+    While anything waits in a lane below the highest, it gets one delivery in twenty, so nothing starves.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[float, deque[Entry]] = {}
+        self._points = 0
+        self._bytes = 0
+        self._turn = 0
+
+    @property
+    def points(self) -> int:
+        return self._points
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    @property
+    def oldest_s(self) -> float | None:
+        return min((lane[0][STAMP] for lane in self._lanes.values()), default=None)
+
+    def points_of(self, _item: Entry, /) -> int:
+        return 1
+
+    def bytes_of(self, item: Entry, /) -> int:
+        return item[BYTES]
+
+    def dropped(self, _item: Entry, /) -> Dropped:
+        return Dropped(1)
+
+    def append(self, item: Entry, /) -> None:
+        lane = self._lanes.get(item[PRIORITY])
+        if lane is None:
+            lane = self._lanes[item[PRIORITY]] = deque()
+        lane.append(item)
+        self._points += 1
+        self._bytes += item[BYTES]
+
+    def prepend(self, items: Sequence[Entry], /) -> None:
+        for item in reversed(items):
+            self._lanes.setdefault(item[PRIORITY], deque()).appendleft(item)
+            self._points += 1
+            self._bytes += item[BYTES]
+
+    def take(self, max_items: int, max_bytes: int, until_s: float, must_give: bool, /) -> list[Entry]:
+        if len(self._lanes) == 1 and not self._bytes and until_s == float("inf"):
+            return self._take_plain(max_items)
+        taken: list[Entry] = []
+        free_bytes = max_bytes
+        while self._lanes and len(taken) < max_items:
+            priority = self._due()
+            item = self._lanes[priority][0]
+            free_bytes -= item[BYTES]
+            if item[STAMP] > until_s or (free_bytes < 0 and (taken or not must_give)):
+                break
+            taken.append(self._remove(priority))
+            self._turn += 1
+        return taken
+
+    def evict(self, is_newest: bool, /) -> Dropped:
+        self._remove(min(self._lanes), is_newest)
+        return Dropped(1)
+
+    def expire(self, before_s: float, /) -> Dropped:
+        expired = 0
+        for priority in list(self._lanes):
+            while priority in self._lanes and self._lanes[priority][0][STAMP] < before_s:
+                self._remove(priority)
+                expired += 1
+        return Dropped(expired)
+
+    def compact(self, choose: Callable[[Block, int], Kept], max_points: int, max_bytes: int, /) -> Dropped:
+        items = sorted(chain.from_iterable(self._lanes.values()), key=lambda item: item[STAMP])
+        if not items:
+            return Dropped()
+        budget = max_points
+        if self._bytes:
+            budget = min(budget, max_bytes * len(items) // self._bytes)
+        kept = choose(_block(items), budget)
+        self.clear()
+        for position, weight in zip(kept.index.tolist(), kept.weights.tolist(), strict=True):
+            item = items[position]
+            self.append((item[STAMP], item[PRIORITY], item[BYTES], weight, item[ITEM]))
+        return Dropped(len(items) - len(kept.index))
+
+    def clear(self) -> Dropped:
+        dropped = Dropped(self._points)
+        self._lanes.clear()
+        self._points = self._bytes = 0
+        return dropped
+
+    def _take_plain(self, max_items: int) -> list[Entry]:
+        ((priority, lane),) = self._lanes.items()
+        if len(lane) <= max_items:
+            del self._lanes[priority]
+            self._points = 0
+            return list(lane)
+        pop = lane.popleft
+        self._points -= max_items
+        return [pop() for _ in range(max_items)]
+
+    def _due(self) -> float:
+        """Priority of the lane whose turn it is."""
+        waiting = sorted(self._lanes)
+        lower = waiting[:-1][:MAX_LOWER_LANES]
+        turn = self._turn % TURNS
+        return lower[turn] if turn < len(lower) else waiting[-1]
+
+    def _remove(self, priority: float, is_newest: bool = False) -> Entry:
+        lane = self._lanes[priority]
+        item = lane.pop() if is_newest else lane.popleft()
+        if not lane:
+            del self._lanes[priority]
+        self._points -= 1
+        self._bytes -= item[BYTES]
+        return item
+
+
+def _block(items: Sequence[Entry]) -> Block:
+    """What a sampler sees of these items: one series; a number is its own value, anything else has none."""
+    size = len(items)
+    levels = {priority: rank for rank, priority in enumerate(sorted({item[PRIORITY] for item in items}))}
+    return Block(
+        np.fromiter((item[STAMP] for item in items), np.float64, size),
+        np.zeros(size, np.uint32),
+        np.fromiter((_value(item[ITEM]) for item in items), np.float64, size),
+        np.fromiter((levels[item[PRIORITY]] for item in items), np.int64, size),
+        np.zeros(size, bool),
+        np.fromiter((item[WEIGHT] for item in items), np.float64, size),
+    )
+
+
+def _value(item: object) -> float:
+    if isinstance(item, dict):
+        item = item.get("value")
+    return float(item) if isinstance(item, int | float) and not isinstance(item, bool) else float("nan")

@@ -1,0 +1,127 @@
+"""Scenarios 46, 47 and 49 on plain items."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from agent.resilience.bounded import BufferSettings, Overflow
+from agent.resilience.item_buffer import BufferFull, ItemBuffer
+from agent.testing.clock import FakeClock
+
+
+def buffer_of(size: int, overflow: Overflow, clock: FakeClock | None = None, **settings) -> ItemBuffer:
+    return ItemBuffer(BufferSettings(max_points=size, overflow=overflow, **settings), clock=clock or FakeClock())
+
+
+@pytest.mark.parametrize(
+    ("overflow", "kept"), [(Overflow.DROP_OLDEST, [4, 5, 6, 7, 8]), (Overflow.DROP_NEWEST, [1, 2, 3, 4, 5])]
+)
+def test_47_dropping_policies_keep_what_their_name_says(overflow: Overflow, kept: list[int]) -> None:
+    buffer = buffer_of(5, overflow)
+    for item in range(1, 9):
+        buffer.put(item)
+    assert buffer.counts().dropped == {overflow.value: 3}
+    assert buffer.get(10) == kept
+
+
+def test_47_reject_raises_and_counts() -> None:
+    buffer = buffer_of(5, Overflow.REJECT)
+    for item in range(1, 6):
+        buffer.put(item)
+    for item in range(6, 9):
+        with pytest.raises(BufferFull, match="5 items"):
+            buffer.put(item)
+    assert buffer.counts().rejected == 3
+    assert buffer.get(10) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_46_no_bound_is_passed_also_while_a_failed_batch_comes_back(overflow: Overflow) -> None:
+    clock = FakeClock()
+    settings = BufferSettings(max_points=1000, max_bytes=1 << 20, max_age_s=60.0, overflow=overflow)
+    buffer: ItemBuffer[int] = ItemBuffer(settings, clock=clock, bytes_of=lambda item: 2000)
+    taken = None
+    for item in range(5000):
+        try:
+            buffer.put(item)
+        except BufferFull:
+            assert overflow is Overflow.REJECT
+        clock.advance(0.01)
+        if item % 700 == 699:
+            taken = buffer.take(500)
+        if item % 700 == 350 and taken is not None:
+            buffer.put_back(taken)
+        assert len(buffer) <= 1000
+        assert buffer.fill_ratio <= 1.0
+        assert buffer.oldest_s is None or clock.monotonic_s() - buffer.oldest_s <= 60.0
+        assert buffer.counts().is_balanced
+
+
+def test_46_old_data_put_back_does_not_evict_newer_data_under_drop_oldest() -> None:
+    buffer = buffer_of(1000, Overflow.DROP_OLDEST)
+    for item in range(1000):
+        buffer.put(item)
+    taken = buffer.take(500)
+    for item in range(1000, 1400):
+        buffer.put(item)
+    buffer.put_back(taken)
+    assert buffer.get(2000) == list(range(400, 1400))
+
+
+def test_46_data_put_back_goes_in_front_under_drop_newest() -> None:
+    buffer = buffer_of(1000, Overflow.DROP_NEWEST)
+    for item in range(1000):
+        buffer.put(item)
+    taken = buffer.take(500)
+    for item in range(1000, 1400):
+        buffer.put(item)
+    buffer.put_back(taken)
+    assert buffer.get(2000) == list(range(1000))
+
+
+def test_49_critical_enters_a_full_buffer_by_evicting_the_oldest_of_the_lowest_level() -> None:
+    buffer = buffer_of(100, Overflow.DROP_OLDEST)
+    for item in range(50):
+        buffer.put(("low", item), 0)
+        buffer.put(("normal", item), 1)
+    for item in range(10):
+        assert buffer.put(("critical", item), 3)
+    kept = buffer.get(200)
+    assert Counter(level for level, _ in kept) == {"critical": 10, "normal": 50, "low": 40}
+    assert min(item for level, item in kept if level == "low") == 10
+
+
+def test_49_bulk_never_displaces_health_points() -> None:
+    buffer = buffer_of(100, Overflow.DROP_OLDEST)
+    for item in range(20):
+        buffer.put(("health", item), 2)
+    for item in range(10_000):
+        buffer.put(("bulk", item), 0)
+    assert sum(level == "health" for level, _ in buffer.get(100)) == 20
+
+
+def test_49_low_gets_one_delivery_in_twenty_while_it_waits() -> None:
+    buffer = buffer_of(1000, Overflow.DROP_OLDEST)
+    for level in range(4):
+        for item in range(100):
+            buffer.put((level, item), level)
+    delivered: Counter[int] = Counter()
+    for _ in range(20):
+        for level, _item in buffer.get(10):
+            delivered[level] += 1
+            buffer.put((3, 0), 3)
+    assert delivered[0] >= 10
+    assert delivered[3] > 150
+
+
+def test_order_within_a_lane_survives_put_back() -> None:
+    buffer = buffer_of(100, Overflow.DROP_OLDEST)
+    for item in range(10):
+        buffer.put(item, item % 2)
+    taken = buffer.take(6)
+    buffer.put_back(taken)
+    rest = buffer.get(100)
+    assert [item for item in rest if item % 2] == [1, 3, 5, 7, 9]
+    assert [item for item in rest if not item % 2] == [0, 2, 4, 6, 8]
