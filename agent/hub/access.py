@@ -1,0 +1,178 @@
+"""Who may listen where, send, and read: tokens, loopback and origins."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.config.schema import HubSection
+from agent.errors import ConfigError, ConfigProblem
+
+__all__ = ["Access", "ListenAddress", "is_loopback", "is_same_origin", "parse_listen", "tls_context"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where the hub listens; port 0 = any free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Access:
+    """Answers "may they?" for one hub.
+
+    Raises:
+        ConfigError: A token file cannot be read, or the address needs protection that is not configured.
+    """
+
+    def __init__(self, config: HubSection) -> None:
+        self.listen = parse_listen(config.listen)
+        self._agent_digests = _agent_tokens(config.agent_tokens_file)
+        self._read_digest = _read_token(config.read_token_file)
+        self._require_protection(config)
+
+    def agent_of(self, authorization: str | None) -> str | None:
+        """The agent whose bearer token this is; None when it is nobody's. Takes the same time for every wrong token."""
+        digest = _digest(_bearer(authorization))
+        found = None
+        for agent, known in self._agent_digests:
+            if hmac.compare_digest(digest, known):
+                found = agent
+        return found
+
+    @property
+    def asks_agents_for_tokens(self) -> bool:
+        return bool(self._agent_digests)
+
+    def may_read(self, authorization: str | None, query_token: str, peer_host: str, host_header: str) -> bool:
+        """True for the read token; without one configured, true for loopback alone.
+
+        Without a token the `Host` header must name loopback too, so that no web page of another site can read through a name
+        that it points at 127.0.0.1.
+        """
+        if self._read_digest is None:
+            return is_loopback(peer_host) and is_loopback(_host_name(host_header))
+        return hmac.compare_digest(_digest(query_token or _bearer(authorization)), self._read_digest)
+
+    def _require_protection(self, config: HubSection) -> None:
+        if self.listen.is_loopback:
+            return
+        if not config.tls_cert_file and not config.insecure:
+            hint = (
+                "set hub.tls_cert_file and hub.tls_key_file, or listen on 127.0.0.1; hub.insecure = true sends in clear"
+            )
+            raise _problem("listen", f"{self.listen} is not loopback and TLS is not configured", hint)
+        if not config.agent_tokens_file:
+            raise _problem("agent_tokens_file", f"must be set to listen on {self.listen}", "lines of: agent token")
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and the addresses that never leave the machine."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Split `host:port`, `[::1]:port`.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise _problem("listen", f"must be host:port (got {text!r})", 'for example "127.0.0.1:8765"')
+    return ListenAddress(host, int(port))
+
+
+def is_same_origin(headers: Mapping[str, str]) -> bool:
+    """True when the request comes from a page of this hub, or from no page at all. Header names in lower case."""
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+
+
+def tls_context(config: HubSection) -> ssl.SSLContext | None:
+    """The server's TLS settings; None when TLS is not configured.
+
+    Raises:
+        ConfigError: Certificate or key cannot be used.
+    """
+    if not config.tls_cert_file:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(config.tls_cert_file, config.tls_key_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise _problem("tls_cert_file", f"{config.tls_cert_file}: cannot be used: {error}") from None
+    return context
+
+
+def _agent_tokens(path: str) -> list[tuple[str, bytes]]:
+    if not path:
+        return []
+    found = []
+    for number, line in enumerate(_read(path, "agent_tokens_file").splitlines(), start=1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 2:
+            raise _problem("agent_tokens_file", f"{path}:{number}: {len(words)} words, a line is: agent token")
+        found.append((words[0], _digest(words[1])))
+    if not found:
+        raise _problem("agent_tokens_file", f"{path}: holds no token", "a line is: agent token")
+    return found
+
+
+def _read_token(path: str) -> bytes | None:
+    if not path:
+        return None
+    token = _read(path, "read_token_file").strip()
+    if not token:
+        raise _problem("read_token_file", f"{path}: is empty")
+    return _digest(token)
+
+
+def _read(path: str, key: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise _problem(key, f"{path}: cannot be read: {reason}") from None
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _host_name(host_header: str) -> str:
+    return (urlsplit(f"//{host_header}").hostname or "") if host_header else ""
+
+
+def _problem(key: str, message: str, hint: str = "") -> ConfigError:
+    return ConfigError([ConfigProblem("hub", key, message, hint)])

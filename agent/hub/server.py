@@ -1,0 +1,214 @@
+"""The hub's shell: one port for agents, pages and queries; start, run, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from agent.clock import Clock
+from agent.config.schema import HubSection
+from agent.contracts import Logger
+from agent.hub.access import Access, ListenAddress, tls_context
+from agent.hub.counters import HubCounters
+from agent.hub.fleet import Fleet
+from agent.hub.gate import LIVE_PATH, Gate, HandshakeLog
+from agent.hub.http_api import HttpApi, parse_target
+from agent.hub.ingest import Ingest
+from agent.hub.live import LIVE_SUBPROTOCOL, Live
+from agent.hub.metrics import hub_metrics
+from agent.hub.state_folder import StateFolder
+from agent.hub.store import Store, StoreError
+from agent.hub.writer import Writer
+from agent.protocol.close_codes import CloseCode
+from agent.protocol.codec import SUBPROTOCOLS
+
+__all__ = ["Hub"]
+
+_DRAIN_WITHIN_S = 5.0
+_HANDSHAKE_WITHIN_S = 10.0
+_CLOSE_WITHIN_S = 2.0
+_PING_EVERY_S = 10.0
+_EXPIRE_EVERY_S = 30.0
+_EXPIRE_STEP_COUNT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What one run of the hub is made of."""
+
+    writer: Writer
+    fleet: Fleet
+    live: Live
+    gate: Gate
+    ingest: Ingest
+
+    async def handle(self, connection: ServerConnection) -> None:
+        """Serve one WebSocket connection to its end."""
+        if connection.request is not None and parse_target(connection.request.path)[0] == LIVE_PATH:
+            await self.live.serve(connection)
+        else:
+            await self.ingest.serve(connection, self.gate.token_agent(connection))
+
+
+class Hub:
+    """Takes what agents send, stores it, and shows it.
+
+    Args:
+        config: See `HubSection`; `state_dir` must name a folder.
+        clock: Source of time.
+        log: Where lines go.
+
+    Raises:
+        ConfigError: A token or certificate file cannot be used, or the address needs protection that is not configured.
+    """
+
+    def __init__(self, config: HubSection, *, clock: Clock, log: Logger) -> None:
+        self._config = config
+        self._clock = clock
+        self._log = log
+        self._access = Access(config)
+        self._tls = tls_context(config)
+        self._counters = HubCounters()
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None] | None = None) -> None:
+        """Serve until `stop` is set, then drain: what was received is stored and acknowledged before the port closes.
+
+        Args:
+            on_ready: Told the page's address (`http://127.0.0.1:8765/`) once the port takes connections.
+
+        Raises:
+            ConfigError: The state folder cannot be written.
+            StoreError: The store is damaged, newer than this program, or another hub's.
+            OSError: The port cannot be listened on; the text says which and why.
+        """
+        with (
+            StateFolder(Path(self._config.state_dir)) as folder,
+            ThreadPoolExecutor(1, "hub-write") as writing,
+            ThreadPoolExecutor(1, "hub-read") as reading,
+            contextlib.closing(folder.open_store()) as store,
+            contextlib.closing(folder.open_reader()) as reader,
+        ):
+            writer = Writer(store, writing, clock=self._clock, log=self._log)
+            fleet = Fleet(reader.agents(), max_agents=self._config.max_agents)
+            live = Live(fleet, self._counters)
+            api = HttpApi(
+                fleet,
+                reader,
+                reading,
+                clock=self._clock,
+                metrics=lambda: hub_metrics(self._counters, fleet, writer, live.page_count),
+                is_healthy=lambda: writer.is_healthy,
+            )
+            gate = Gate(self._access, api, self._counters, self._log)
+            await self._serve(stop, on_ready, _Parts(writer, fleet, live, gate, self._ingest(writer, fleet, live)))
+
+    def _ingest(self, writer: Writer, fleet: Fleet, live: Live) -> Ingest:
+        return Ingest(
+            self._config,
+            fleet,
+            writer,
+            self._counters,
+            self._clock,
+            self._log,
+            on_stored=live.note_stored,
+            on_change=live.note_change,
+        )
+
+    async def _serve(self, stop: asyncio.Event, on_ready: Callable[[str], None] | None, parts: _Parts) -> None:
+        server = await self._listen(parts)
+        async with asyncio.TaskGroup() as tasks:
+            keepers = [
+                tasks.create_task(parts.writer.run(), name="hub:write"),
+                tasks.create_task(parts.live.run(), name="hub:agents"),
+                tasks.create_task(self._expire(parts.writer), name="hub:expire"),
+            ]
+            try:
+                address = self._address(server)
+                self._log.info("hub.started", address=address, agents=len(parts.fleet))
+                if on_ready is not None:
+                    on_ready(address)
+                await stop.wait()
+                await self._drain(server, parts)
+            finally:
+                server.close()
+                await server.wait_closed()
+                for keeper in keepers:
+                    keeper.cancel()
+        self._log.info("hub.stopped")
+
+    async def _listen(self, parts: _Parts) -> Server:
+        listen = self._access.listen
+        try:
+            return await serve(
+                parts.handle,
+                listen.host,
+                listen.port,
+                ssl=self._tls,
+                process_request=parts.gate,
+                subprotocols=[Subprotocol(name) for name in (*SUBPROTOCOLS, LIVE_SUBPROTOCOL)],
+                compression=None,
+                server_header=None,
+                open_timeout=_HANDSHAKE_WITHIN_S,
+                ping_interval=_PING_EVERY_S,
+                ping_timeout=_PING_EVERY_S,
+                close_timeout=_CLOSE_WITHIN_S,
+                max_size=self._config.max_frame_bytes,
+                logger=self._library_log(),
+            )
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(f"hub.listen: cannot listen on {listen}: {reason}; choose another address or port") from None
+
+    def _library_log(self) -> logging.Logger:
+        logger = logging.getLogger(f"rebellion.hub.{id(self)}")
+        logger.propagate = False
+        logger.setLevel(logging.ERROR)
+        logger.addHandler(HandshakeLog(self._log))
+        return logger
+
+    def _address(self, server: Server) -> str:
+        port = server.sockets[0].getsockname()[1]
+        scheme = "https" if self._tls is not None else "http"
+        return f"{scheme}://{ListenAddress(self._access.listen.host, port)}/"
+
+    async def _drain(self, server: Server, parts: _Parts) -> None:
+        """Take nothing more, store and acknowledge what is here, say so, and close."""
+        parts.gate.is_closing = True
+        parts.writer.stop_taking()
+        links = [agent.link for agent in parts.fleet if agent.link is not None]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_WITHIN_S):
+                await parts.writer.drained()
+                for link in links:
+                    await link.say_restarting()
+        for link in links:
+            link.kick(CloseCode.RESTARTING, "the hub restarts")
+        async with asyncio.TaskGroup() as closing:
+            for connection in server.connections:
+                closing.create_task(connection.close(CloseCode.RESTARTING, "the hub restarts"), name="hub:close")
+
+    async def _expire(self, writer: Writer) -> None:
+        """Delete what is too old, a little at a time, so that no agent waits for it."""
+        while True:
+            before_ns = self._clock.wall_ns() - round(self._config.retention_s * 1e9)
+            try:
+                deleted = await writer.submit(functools.partial(_expire_step, before_ns))
+            except StoreError:
+                deleted = 0
+            self._counters.expired += deleted
+            if deleted < _EXPIRE_STEP_COUNT:
+                await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+def _expire_step(before_ns: int, store: Store) -> int:
+    return store.expire(before_ns, _EXPIRE_STEP_COUNT)

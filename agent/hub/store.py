@@ -1,0 +1,226 @@
+"""What the hub asks of a store. One writer, any number of readers; everything here blocks and runs on a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from agent.errors import RebellionError
+
+__all__ = [
+    "AgentRow",
+    "Appended",
+    "BatchWrite",
+    "EventRow",
+    "EventWrite",
+    "Points",
+    "Registered",
+    "Registration",
+    "SeriesRow",
+    "SeriesWrite",
+    "Store",
+    "StoreError",
+    "StoreReader",
+    "Write",
+]
+
+
+class StoreError(RebellionError):
+    """The store cannot be opened, or could not write what was asked of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An agent that said `hello`."""
+
+    agent: str
+    epoch: str
+    version: str
+    labels: dict[str, str]
+    seen_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The store's numbers for an agent and its epoch, and the last sequence number it holds of that epoch (0 = none)."""
+
+    agent_id: int
+    epoch_id: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesWrite:
+    """One series as its agent defined it; labels sorted by name."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    unit: str
+    kind: str
+
+    @property
+    def text(self) -> str:
+        """`name{label="value"}`: how queries name it."""
+        inside = ",".join(f'{name}="{value}"' for name, value in self.labels)
+        return f"{self.name}{{{inside}}}" if inside else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWrite:
+    """A batch whose ids are the store's own series ids; arrays as on the wire.
+
+    `after_seq` is the record sent before this one on the same connection (0 = none): this one is stored only when that one is,
+    so that no failure can leave a hole that a later `last_seq` would hide.
+    """
+
+    agent_id: int
+    epoch_id: int
+    seq: int
+    after_seq: int
+    time_ns: int
+    received_ns: int
+    ids: bytes
+    values: bytes
+    flags: bytes | None = None
+    weights: bytes | None = None
+
+    @property
+    def points(self) -> int:
+        return len(self.ids) // 4
+
+
+@dataclass(frozen=True, slots=True)
+class EventWrite:
+    """An event, or a gap told as an event; `detail` is JSON. `gap_points` counts towards the agent's dropped points.
+
+    `after_seq`: see `BatchWrite`.
+    """
+
+    agent_id: int
+    epoch_id: int
+    seq: int
+    after_seq: int
+    time_ns: int
+    received_ns: int
+    kind: str
+    component: str
+    level: str
+    detail: str
+    gap_points: int = 0
+
+
+Write = BatchWrite | EventWrite
+
+
+class Appended(Enum):
+    """What became of a record."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    """Its sequence number was stored already."""
+    OUT_OF_ORDER = "out_of_order"
+    """The record before it is not stored, so this one is not either."""
+
+
+@dataclass(slots=True)
+class AgentRow:
+    """What the store knows of one agent. Times are UTC nanoseconds, 0 = never; totals run over all epochs."""
+
+    agent_id: int
+    name: str
+    labels: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    epoch: str = ""
+    last_seq: int = 0
+    last_seen_ns: int = 0
+    last_time_ns: int = 0
+    series_count: int = 0
+    points_total: int = 0
+    batches_total: int = 0
+    duplicates_total: int = 0
+    gap_points_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One stored series."""
+
+    series_id: int
+    text: str
+    name: str
+    labels: dict[str, str]
+    unit: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One stored event."""
+
+    time_ns: int
+    agent: str
+    kind: str
+    component: str
+    level: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The points of one series, oldest first. Times are UTC nanoseconds."""
+
+    times_ns: list[int]
+    values: list[float]
+
+
+class Store(Protocol):
+    """The writing side. Every method but `transaction` and `close` is called inside a transaction, on one thread."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What was written inside is durable when it ends without an error, and undone otherwise.
+
+        Raises:
+            StoreError: It could not be written (disk full, read-only, damaged).
+        """
+        ...
+
+    def register(self, registration: Registration) -> Registered:
+        """Make the agent and its epoch known, or find them."""
+        ...
+
+    def define(self, agent_id: int, series: Sequence[SeriesWrite]) -> list[int]:
+        """The store's id of each series, the same for ever."""
+        ...
+
+    def append(self, write: Write) -> Appended:
+        """Store a record once, and only after the one before it."""
+        ...
+
+    def expire(self, before_ns: int, limit: int) -> int:
+        """Delete at most `limit` records received before that time; return how many."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class StoreReader(Protocol):
+    """The reading side; sees what is durable."""
+
+    def agents(self) -> list[AgentRow]: ...
+
+    def series(self, agent_id: int, name: str = "") -> list[SeriesRow]:
+        """The agent's series, by text; only those of that name unless it is ""."""
+        ...
+
+    def points(self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int) -> dict[int, Points]:
+        """Points with from <= time <= to; every id asked for is in the answer."""
+        ...
+
+    def events(self, agent_id: int | None, from_ns: int, to_ns: int, limit: int) -> list[EventRow]:
+        """The newest `limit` events of one agent (None = of all), oldest first."""
+        ...
+
+    def close(self) -> None: ...

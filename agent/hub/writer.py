@@ -1,0 +1,145 @@
+"""Group commit: whatever all agents sent while the last transaction was being written goes into the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agent.clock import Clock
+from agent.contracts import Logger
+from agent.hub.store import Store, StoreError
+
+__all__ = ["Writer", "WriterStats"]
+
+T = TypeVar("T")
+
+_GROUP_COUNT = 1000
+
+
+@dataclass(slots=True)
+class WriterStats:
+    """What the writer did so far."""
+
+    transactions: int = 0
+    failed_transactions: int = 0
+    jobs: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    function: Callable[[Store], Any]
+    size_bytes: int
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """The store's one writer.
+
+    Args:
+        store: Written to on the executor alone.
+        executor: One thread.
+        max_pending_bytes: `room` waits while more than this is waiting to be written.
+    """
+
+    def __init__(
+        self, store: Store, executor: Executor, *, clock: Clock, log: Logger, max_pending_bytes: int = 67_108_864
+    ) -> None:
+        self.stats = WriterStats()
+        self.is_healthy = True
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+        self._log = log
+        self._max_pending_bytes = max_pending_bytes
+        self._takes_more = True
+        self._pending: deque[_Job] = deque()
+        self._pending_bytes = 0
+        self._has_work = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._has_room.set()
+        self._is_idle.set()
+
+    @property
+    def pending_count(self) -> int:
+        return len(self._pending)
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._pending_bytes
+
+    def submit(self, function: Callable[[Store], T], size_bytes: int = 0) -> asyncio.Future[T]:
+        """Run the function inside the next transaction; the future holds its result once that is durable."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Job(function, size_bytes, done))
+        self._pending_bytes += size_bytes
+        if self._pending_bytes > self._max_pending_bytes:
+            self._has_room.clear()
+        self._is_idle.clear()
+        self._has_work.set()
+        return done
+
+    async def room(self) -> None:
+        """Wait until more may be submitted."""
+        await self._has_room.wait()
+
+    def stop_taking(self) -> None:
+        """Let nobody through `room` any more; what is submitted is still written."""
+        self._takes_more = False
+        self._has_room.clear()
+
+    async def drained(self) -> None:
+        """Wait until everything submitted is written or refused."""
+        await self._is_idle.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._has_work.wait()
+            jobs = [self._pending.popleft() for _ in range(min(_GROUP_COUNT, len(self._pending)))]
+            started_s = self._clock.monotonic_s()
+            results = await loop.run_in_executor(self._executor, self._write, jobs)
+            self.stats.busy_s += self._clock.monotonic_s() - started_s
+            self._settle(jobs, results)
+
+    def _write(self, jobs: list[_Job]) -> list[Any]:
+        try:
+            with self._store.transaction():
+                return [job.function(self._store) for job in jobs]
+        except StoreError as error:
+            return [error] * len(jobs)
+        except Exception as error:  # noqa: BLE001 - a job's own fault must cost that job alone
+            return [error] if len(jobs) == 1 else [self._write([job])[0] for job in jobs]
+
+    def _settle(self, jobs: list[_Job], results: list[Any]) -> None:
+        self.stats.transactions += 1
+        self.stats.jobs += len(jobs)
+        self._note_health(next((result for result in results if isinstance(result, StoreError)), None))
+        for job, result in zip(jobs, results, strict=True):
+            self._pending_bytes -= job.size_bytes
+            if job.done.done():
+                continue
+            if isinstance(result, Exception):
+                job.done.set_exception(result)
+            else:
+                job.done.set_result(result)
+        if self._takes_more and self._pending_bytes <= self._max_pending_bytes:
+            self._has_room.set()
+        if not self._pending:
+            self._has_work.clear()
+            self._is_idle.set()
+
+    def _note_health(self, error: StoreError | None) -> None:
+        if error is not None:
+            self.stats.failed_transactions += 1
+        if self.is_healthy and error is not None:
+            self._log.error("store.failed", error=str(error))
+        elif not self.is_healthy and error is None:
+            self._log.info("store.recovered")
+        self.is_healthy = error is None

@@ -1,0 +1,141 @@
+"""The messages of `rebellion.v1`, both directions. What each means stands in docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+__all__ = [
+    "MESSAGE_TYPES",
+    "PROTOCOL_VERSION",
+    "RECORD_TYPES",
+    "Ack",
+    "BatchMessage",
+    "Bye",
+    "EventMessage",
+    "GapMessage",
+    "Hello",
+    "Message",
+    "Nack",
+    "RecordMessage",
+    "SeriesDefinition",
+    "SeriesMessage",
+    "Welcome",
+]
+
+PROTOCOL_VERSION = 1
+
+Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+SeqOrNone = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+SeriesId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Word = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=1024)]
+LabelMap = Annotated[dict[Name, Text], Meta(max_length=64)]
+DetailMap = Annotated[dict[Name, Text | int | float | bool | None], Meta(max_length=64)]
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
+    """First message of an agent. `next_seq` is the sequence number of the oldest record it still has to deliver."""
+
+    version: Annotated[int, Meta(ge=1, le=65_535)]
+    agent: Name
+    epoch: Name
+    next_seq: Seq
+    agent_version: Word = ""
+    labels: LabelMap = field(default_factory=dict)
+
+
+class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
+    """The hub's answer to `hello`. Records up to `last_seq` are stored already; 0 = none."""
+
+    version: Annotated[int, Meta(ge=1, le=65_535)]
+    last_seq: SeqOrNone
+    window_batches: Annotated[int, Meta(ge=1, le=2**31)]
+    window_bytes: Annotated[int, Meta(ge=1, le=2**31)]
+    max_frame_bytes: Annotated[int, Meta(ge=1024, le=2**31)]
+    server_time_ns: TimeNs
+
+
+class SeriesDefinition(Struct, frozen=True, kw_only=True):
+    """What one id stands for, on this connection."""
+
+    id: SeriesId
+    name: Name
+    labels: LabelMap = field(default_factory=dict)
+    unit: Word = ""
+    kind: Word = "gauge"
+
+
+class SeriesMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="series"):
+    """Defines ids before the first batch that uses them."""
+
+    series: list[SeriesDefinition]
+
+
+class BatchMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="batch", omit_defaults=True):
+    """The points of one tick as little-endian arrays: uint32 ids, float64 values, uint8 flags, float64 weights."""
+
+    seq: Seq
+    time_ns: TimeNs
+    ids: bytes
+    values: bytes
+    flags: bytes | None = None
+    weights: bytes | None = None
+
+    @property
+    def points(self) -> int:
+        return len(self.ids) // 4
+
+
+class EventMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="event"):
+    """Something that happened at the agent."""
+
+    seq: Seq
+    time_ns: TimeNs
+    kind: Name
+    component: Name
+    level: Literal["info", "warning", "error"] = "info"
+    detail: DetailMap = field(default_factory=dict)
+
+
+class GapMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
+    """Points that the agent dropped on purpose."""
+
+    seq: Seq
+    from_ns: TimeNs
+    to_ns: TimeNs
+    points: Count
+    reason: Word
+
+
+class Ack(Struct, frozen=True, kw_only=True, tag_field="type", tag="ack"):
+    """Every record up to `seq` is stored durably."""
+
+    seq: Seq
+
+
+class Nack(Struct, frozen=True, kw_only=True, tag_field="type", tag="nack"):
+    """The record `seq` and those after it were not stored: send again from `seq`, not before `retry_after_s`."""
+
+    seq: Seq
+    reason: Text
+    retry_after_s: Seconds = 0.0
+
+
+class Bye(Struct, frozen=True, kw_only=True, tag_field="type", tag="bye", omit_defaults=True):
+    """Last message before a clean close. `seq` is the last one its sender sent (agent) or stored (hub); None = none."""
+
+    reason: Text = ""
+    seq: Seq | None = None
+    retry_after_s: Seconds = 0.0
+
+
+RecordMessage = BatchMessage | EventMessage | GapMessage
+Message = Hello | Welcome | SeriesMessage | BatchMessage | EventMessage | GapMessage | Ack | Nack | Bye
+RECORD_TYPES = (BatchMessage, EventMessage, GapMessage)
+MESSAGE_TYPES = frozenset({"hello", "welcome", "series", "batch", "event", "gap", "ack", "nack", "bye"})
