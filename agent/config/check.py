@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import msgspec
 
 from agent.config.tree import KeyPath, Tree, dotted
-from agent.config.wording import complaint, did_you_mean, shown
+from agent.config.wording import complaint, did_you_mean, masked, shown
 from agent.errors import ConfigProblem
 
 __all__ = ["Checker"]
@@ -134,9 +134,9 @@ class Checker:
         return str(place)
 
     def _report_whole(self, struct: type[msgspec.Struct], message: str, path: KeyPath) -> None:
-        """A struct's own check failed; a message that begins with `key: ` is put at that key."""
-        key, separator, rest = message.partition(": ")
-        if separator and key in struct.__struct_encode_fields__:
-            self.report((*path, key), rest)
+        """A struct's own check failed; a message that begins with a key (`url must ...`) is put at that key."""
+        key, _, rest = str(masked("", message)).partition(" ")
+        if key.removesuffix(":") in struct.__struct_encode_fields__ and rest:
+            self.report((*path, key.removesuffix(":")), rest)
         else:
-            self.report(path, message)
+            self.report(path, str(masked("", message)))

@@ -15,7 +15,7 @@ from agent.config.schema import AgentConfig, CollectorSection, PolicySection, Si
 from agent.config.state import state_folder
 from agent.config.tree import KeyPath, Tree, read_tree
 from agent.config.wording import did_you_mean, shown
-from agent.errors import ConfigError, LoadError
+from agent.errors import ConfigError, ConfigProblem, LoadError
 from agent.plugin_manager import KIND_WORD, PluginManager
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "PluginChoice",
     "SinkInstance",
     "load_agent_config",
+    "load_plugins",
 ]
 
 SectionType = TypeVar("SectionType", CollectorSection, SinkSection)
@@ -57,6 +58,19 @@ def load_agent_config(paths: Sequence[str | Path] | None, environ: Mapping[str, 
     return _AgentLoader(tree, environ).load()
 
 
+def load_plugins(
+    paths: Sequence[str | Path] | None, environ: Mapping[str, str]
+) -> tuple[PluginManager, list[ConfigProblem]]:
+    """The plugins that a configuration names, though other things in it may be wrong, and what could not be loaded.
+
+    Raises:
+        ConfigError: A file cannot be read.
+        LoadError: The package `plugins` is not ours.
+    """
+    loader = _AgentLoader(read_tree("agent", paths, environ), environ)
+    return loader.load_outsiders()
+
+
 class _AgentLoader:
     def __init__(self, tree: Tree, environ: Mapping[str, str]) -> None:
         self._tree = tree
@@ -66,7 +80,7 @@ class _AgentLoader:
 
     def load(self) -> LoadedConfig:
         config = self._checker.parse(AgentConfig, self._tree.values, ())
-        self._load_outsiders()
+        self.load_outsiders()
         tables = {kind: self._tables(kind) for kind in BUILTIN}
         collectors = tuple(self._instances("collectors", CollectorSection, tables["collectors"]))
         sinks = tuple(self._instances("sinks", SinkSection, tables["sinks"]))
@@ -87,7 +101,8 @@ class _AgentLoader:
         value = table.get(key, default) if isinstance(table, dict) else default
         return value if isinstance(value, type(default)) else default
 
-    def _load_outsiders(self) -> None:
+    def load_outsiders(self) -> tuple[PluginManager, list[ConfigProblem]]:
+        """Load the outsiders that the configuration names, and nothing else."""
         named = [name for name in self._get("agent", "plugins", []) if isinstance(name, str)]
         for error in self._manager.load_outsiders(named):
             self._checker.report(("agent", "plugins"), str(error))
@@ -96,6 +111,7 @@ class _AgentLoader:
             folder = str((self._tree.folder_of(("agent", "plugins_dir")) / folder).absolute())
         for error in self._manager.load_outsiders((), folder):
             self._checker.report(("agent", "plugins_dir"), str(error))
+        return self._manager, self._checker.problems
 
     def _tables(self, kind: str) -> list[_PluginTable]:
         """Every section of a kind, and one for each collector that runs unasked."""

@@ -1,0 +1,211 @@
+"""The command `rebellion`. Commands import what they need when they run, so that `--help` and `config check` stay light."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import NoReturn, cast
+
+from agent import __version__
+from agent.errors import ConfigError, LoadError, RebellionError
+
+__all__ = ["main"]
+
+OK = 0
+FAILURE = 1
+USAGE = 2
+BAD_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h; the units do not restart after it."""
+
+Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that complains in one line, with a suggestion."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong with the command line, and exit with 2."""
+        wrong = re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message)
+        if wrong:
+            close = get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1)
+            message += f"; did you mean {close[0]!r}?" if close else ""
+        self.exit(USAGE, f"rebellion: {message} ({self.prog} --help says more)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. Errors are one line each on standard error, never a traceback.
+
+    Args:
+        argv: Words after `rebellion`; None = those of the process.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = _parser(words).parse_args(words)
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except (RebellionError, OSError, ExceptionGroup) as error:
+        return _report(error)
+    return code
+
+
+def _report(error: Exception) -> int:
+    """Print what went wrong; the exit code that it means. What is no error of use is a defect and keeps its traceback."""
+    leaves = list(_leaves(error))
+    if not all(isinstance(leaf, RebellionError | OSError) for leaf in leaves):
+        raise error
+    for leaf in leaves:
+        problems = leaf.problems if isinstance(leaf, ConfigError) else [leaf]
+        for problem in problems:
+            print("rebellion:", " ".join(str(problem).split()), file=sys.stderr)
+    is_configuration = any(isinstance(leaf, ConfigError | LoadError) for leaf in leaves)
+    return BAD_CONFIGURATION if is_configuration else FAILURE
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _parser(words: Sequence[str]) -> Parser:
+    parser = Parser(prog="rebellion", description="A metrics agent that stays standing.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"rebellion {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add(commands, "agent", _agent, "collect and ship this host's metrics until SIGTERM", has_config=True)
+    _add(commands, "hub", _hub, "receive, keep and show the metrics of agents until SIGTERM", has_config=True)
+    demo = _add(commands, "demo", _demo, "a hub and an agent on this host, live, until Ctrl-C")
+    demo.add_argument("--port", type=int, default=0, help="port of the hub's page; 0 = 8765, or any when that is taken")
+    collect = _add(commands, "collect", _collect, "print one tick of what would be sent", has_config=True)
+    collect.add_argument("--json", action="store_true", help="one JSON object a series instead of a table")
+    _add_config_commands(commands)
+    _add_plugins_commands(commands)
+    _add(commands, "version", _version, "print the version")
+    first = next((word for word in words if not word.startswith("-")), "")
+    if first not in commands.choices and (first or {"-h", "--help"} & set(words)):
+        _add_commands_of_plugins(commands)
+    return parser
+
+
+def _add(
+    commands: Subparsers[Parser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+    *,
+    has_config: bool = False,
+) -> Parser:
+    command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    command.set_defaults(run=run)
+    if has_config:
+        command.add_argument(
+            "--config",
+            action="append",
+            metavar="PATH",
+            help="file (with its NAME.d/*.toml) or folder to read instead of the usual ones; may be repeated",
+        )
+    return command
+
+
+def _add_config_commands(commands: Subparsers[Parser]) -> None:
+    from agent import commands as work
+
+    group = commands.add_parser("config", help="check or show the configuration", description="check or show it")
+    inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, run, text in (
+        ("check", work.check_config, "list every problem of the configuration"),
+        ("show", work.show_config, "print what is in force and where it comes from; secrets are masked"),
+        ("schema", work.print_schema, "print the JSON Schema of the file, the sections of plugins included"),
+    ):
+        command = _add(inner, name, run, text, has_config=True)
+        command.add_argument(
+            "program", nargs="?", choices=["agent", "hub"], default="agent", help="agent (default) or hub"
+        )
+
+
+def _add_plugins_commands(commands: Subparsers[Parser]) -> None:
+    from agent import commands as work
+
+    group = commands.add_parser("plugins", help="list or explain plugins", description="list or explain plugins")
+    inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add(inner, "list", work.list_plugins, "every plugin that may be configured", has_config=True)
+    show = _add(inner, "show", work.show_plugin, "what a plugin is and what its section may hold", has_config=True)
+    show.add_argument("name", help="cpu, or collectors.cpu")
+
+
+def _add_commands_of_plugins(commands: Subparsers[Parser]) -> None:
+    """Commands of the plugins that the usual configuration names; one that fails is named and costs only itself."""
+    from agent.config.load import load_plugins
+
+    try:
+        manager, problems = load_plugins(None, os.environ)
+    except RebellionError as error:
+        _report(error)
+        return
+    errors = manager.add_commands(cast("Subparsers[argparse.ArgumentParser]", commands))
+    for problem in (*problems, *errors):
+        print(f"rebellion: {problem}", file=sys.stderr)
+
+
+def _agent(args: argparse.Namespace) -> int:
+    from agent.config.load import LoadedConfig, load_agent_config
+
+    loaded = load_agent_config(args.config, os.environ)
+    from agent.app import run_agent
+    from agent.logs import configure_logs
+
+    def read_again() -> LoadedConfig:
+        again = load_agent_config(args.config, os.environ)
+        configure_logs(again.config.log, os.environ)
+        return again
+
+    configure_logs(loaded.config.log, os.environ)
+    return run_agent(loaded, read_again)
+
+
+def _hub(args: argparse.Namespace) -> int:
+    from agent.config.load_hub import load_hub_config
+
+    loaded = load_hub_config(args.config, os.environ)
+    from agent.hub_app import run_hub
+    from agent.logs import configure_logs
+
+    configure_logs(loaded.config.log, os.environ)
+    return run_hub(loaded)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from agent.demo import run_demo
+
+    return run_demo(args.port)
+
+
+def _collect(args: argparse.Namespace) -> int:
+    from agent.config.load import load_agent_config
+    from agent.config.schema import LogSection
+
+    loaded = load_agent_config(args.config, os.environ)
+    from agent.logs import configure_logs
+    from agent.one_tick import collect_once
+
+    configure_logs(LogSection(level="warning", format=loaded.config.log.format), os.environ)
+    return collect_once(loaded, as_json=args.json)
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"rebellion {__version__}")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
