@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.config.load_hub import is_loopback, parse_listen
 from agent.config.schema import HubSection
 from agent.errors import ConfigError, ConfigProblem
 
-__all__ = ["Access", "ListenAddress", "is_loopback", "is_same_origin", "parse_listen", "tls_context"]
+__all__ = ["Access", "ListenAddress", "is_same_origin", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Access:
     """
 
     def __init__(self, config: HubSection) -> None:
-        self.listen = parse_listen(config.listen)
+        self.listen = _listen(config.listen)
         self._agent_digests = _agent_tokens(config.agent_tokens_file)
         self._read_digest = _read_token(config.read_token_file)
         self._require_protection(config)
@@ -65,44 +65,17 @@ class Access:
         that it points at 127.0.0.1.
         """
         if self._read_digest is None:
-            return is_loopback(peer_host) and is_loopback(_host_name(host_header))
+            return is_loopback(peer_host.removeprefix("::ffff:")) and is_loopback(_host_name(host_header))
         return hmac.compare_digest(_digest(query_token or _bearer(authorization)), self._read_digest)
 
     def _require_protection(self, config: HubSection) -> None:
         if self.listen.is_loopback:
             return
         if not config.tls_cert_file and not config.insecure:
-            hint = (
-                "set hub.tls_cert_file and hub.tls_key_file, or listen on 127.0.0.1; hub.insecure = true sends in clear"
-            )
+            hint = "set hub.tls_cert_file and hub.tls_key_file, or hub.insecure = true to send everything in clear"
             raise _problem("listen", f"{self.listen} is not loopback and TLS is not configured", hint)
         if not config.agent_tokens_file:
             raise _problem("agent_tokens_file", f"must be set to listen on {self.listen}", "lines of: agent token")
-
-
-def is_loopback(host: str) -> bool:
-    """True for `localhost` and the addresses that never leave the machine."""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
-def parse_listen(text: str) -> ListenAddress:
-    """Split `host:port`, `[::1]:port`.
-
-    Raises:
-        ConfigError: It is not of that form.
-    """
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise _problem("listen", f"must be host:port (got {text!r})", 'for example "127.0.0.1:8765"')
-    return ListenAddress(host, int(port))
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:
@@ -126,6 +99,13 @@ def tls_context(config: HubSection) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise _problem("tls_cert_file", f"{config.tls_cert_file}: cannot be used: {error}") from None
     return context
+
+
+def _listen(text: str) -> ListenAddress:
+    try:
+        return ListenAddress(*parse_listen(text))
+    except ValueError as error:
+        raise _problem("listen", str(error)) from None
 
 
 def _agent_tokens(path: str) -> list[tuple[str, bytes]]:

@@ -22,7 +22,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     protocol: Literal["rebellion", "plain"] = "rebellion"
     encoding: Literal["msgpack", "json"] = "msgpack"  # rebellion only; plain is always JSON
     compress: bool = True  # compress a message where that makes it smaller (msgpack only)
-    token_file: str = ""  # file that holds the token; a bare name is looked up in $CREDENTIALS_DIRECTORY
+    token_file: str = ""  # holds the token that this agent shows the hub; "" = none
     ca_file: str = ""  # PEM of the authority that signed the hub's certificate; "" = the system's
     connect_timeout_s: Seconds = 5.0
     ping_s: Seconds = 5.0
@@ -32,6 +32,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Refuse an address that could never be connected to, before anything runs."""
+        if "@" in self.url or "#" in self.url:
+            raise ValueError("url must hold neither a user nor a fragment; a token goes into token_file")
         try:
             parts = urlsplit(self.url)
             is_usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
@@ -39,8 +41,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             is_usable = False
         if not is_usable:
             raise ValueError(f"url must be ws://host:port or wss://host:port (got {self.url!r})")
-        if "@" in parts.netloc or parts.fragment:
-            raise ValueError("url must hold neither a password nor a fragment; a token goes into token_file")
 
 
 def websocket(config: Config, context: SinkContext) -> Sink:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,7 +114,7 @@ def _full_url(config: Config) -> str:
 def _token_path(config: Config, name: str) -> Path | None:
     if not config.token_file:
         return None
-    path = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / config.token_file
+    path = Path(config.token_file)
     _read_token(path, name)
     return path
 
