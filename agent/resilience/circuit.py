@@ -103,8 +103,7 @@ class Circuit:
         """Let a call start, or raise BreakerOpen."""
         with self._lock:
             now_s = self._look()
-            if self._state is OPEN and self._is_over(self._due_s, now_s):
-                self._enter(HALF_OPEN, now_s, "probe due")
+            self._begin_probing(now_s)
             wait_s = self._wait_s(now_s)
             flights = self._flights
             key = self._next_key()
@@ -116,6 +115,10 @@ class Circuit:
         if wait_s is not None:
             raise BreakerOpen(self.name, wait_s, state=self._state.name, last_failure=self._last_failure)
         return flights, key, now_s
+
+    def _begin_probing(self, now_s: float) -> None:
+        if self._state_at(now_s) is not self._state:
+            self._enter(HALF_OPEN, now_s, "probe due")
 
     def _state_at(self, now_s: float) -> CircuitState:
         return HALF_OPEN if self._state is OPEN and self._is_over(self._due_s, now_s) else self._state

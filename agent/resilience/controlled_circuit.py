@@ -101,7 +101,8 @@ class ControlledCircuit(Circuit):
         """Open as after failures, with recovery by probes; without effect while open or set by hand."""
         with self._lock:
             now_s = self._look()
-            if self._state_at(now_s) in (CLOSED, HALF_OPEN):
+            self._begin_probing(now_s)
+            if self._state in (CLOSED, HALF_OPEN):
                 self._open(now_s, reason, self._backoff.next_s())
         self._relay.flush()
 
