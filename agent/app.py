@@ -6,7 +6,6 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Agent", "run_agent"]
 
-EXIT_BAD_CONFIGURATION = 78
 MAX_TICKS_WITHOUT_PROGRESS = 3
 """The watchdog is fed only while the last tick is at most so many intervals old."""
 
@@ -191,22 +189,21 @@ def run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> i
     Args:
         loaded: The configuration to start with.
         read_again: Reads the configuration anew, for SIGHUP.
+
+    Raises:
+        LoadError: A sink could not be made.
     """
-    return asyncio.run(_run_agent(loaded, read_again))
+    asyncio.run(_run_agent(loaded, read_again))
+    return 0
 
 
-async def _run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> int:
+async def _run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> None:
     agent = Agent(loaded, read_again)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.request_stop)
     loop.add_signal_handler(signal.SIGHUP, agent.request_reload)
-    try:
-        await agent.run()
-    except LoadError as error:
-        sys.stderr.write(f"rebellion: {error}\n")
-        return EXIT_BAD_CONFIGURATION
-    return 0
+    await agent.run()
 
 
 def _settings(loaded: LoadedConfig) -> PipelineSettings:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agent.builtin import load_builtin
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
@@ -18,10 +19,10 @@ from agent.model import Level
 from agent.numeric.rate import CounterRates
 from agent.resilience.breaker import Breaker, BreakerEvent, BreakerSettings, CircuitState, deliver_now
 from agent.resilience.buffer import BatchBuffer, BufferSettings
-from agent.resilience.recovery import DEFAULT_POLICIES, Policy, RecoveryEngine
+from agent.resilience.recovery import DEFAULT_POLICIES, LADDER, Policy, RecoveryEngine
 
 if TYPE_CHECKING:
-    from agent.config.loaded import CollectorInstance, LoadedConfig, PluginChoice, SinkInstance
+    from agent.config.loaded import CollectorInstance, LoadedConfig, SinkInstance
     from agent.config.schema import BreakerSection, BufferSection, PolicySection, TransformerSection
     from agent.numeric.transformer import Transformer
 
@@ -123,7 +124,9 @@ class Assembly:
             max_age_s=section.max_age_s,
             sample_from_ratio=section.sample_from_ratio,
         )
-        sampler: Sampler = self._made("sampler", section.sampler, self._loaded.samplers)
+        sampler: Sampler = self._loaded.samplers[section.sampler].make(
+            PluginHost("sampler", section.sampler, self._shared)
+        )
         if predecessor is not None:
             predecessor.buffer.configure(settings, sampler)
             return predecessor.buffer
@@ -167,20 +170,26 @@ class Assembly:
         )
 
     def _make_recovery(self) -> RecoveryEngine:
-        methods: dict[str, RecoveryMethod] = {
-            name: self._made("recovery", name, self._loaded.recoveries) for name in self._loaded.recoveries
-        }
-        policies = [_policy(section) for section in self._loaded.config.policies]
+        policies = [*DEFAULT_POLICIES, *map(_policy, self._loaded.config.policies)]
+        named = {name for policy in policies for name in policy.strategies} | set(LADDER)
         return RecoveryEngine(
-            [*policies, *DEFAULT_POLICIES],
-            methods,
+            policies,
+            {name: self._recovery_method(name) for name in sorted(named | self._loaded.recoveries.keys())},
             clock=self._shared.clock,
             rng=self._shared.rng,
             on_event=self._shared.events.emit,
         )
 
-    def _made(self, kind: str, name: str, choices: Mapping[str, PluginChoice]) -> Any:
-        return choices[name].make(PluginHost(kind, name, self._shared))
+    def _recovery_method(self, name: str) -> RecoveryMethod:
+        """The configured strategy; a built-in one that only the default policies name runs with its defaults."""
+        host = PluginHost("recovery", name, self._shared)
+        choice = self._loaded.recoveries.get(name)
+        if choice is not None:
+            configured: RecoveryMethod = choice.make(host)
+            return configured
+        registration = load_builtin("recovery", name)
+        method: RecoveryMethod = registration.factory(registration.config and registration.config(), host)
+        return method
 
 
 def _policy(section: PolicySection) -> Policy:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from agent.clock import SystemClock
-from agent.errors import ConfigError
 from agent.hub.server import Hub
-from agent.hub.store import StoreError
 from agent.systemd import notify, watchdog_s
 
 if TYPE_CHECKING:
@@ -22,25 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["run_hub"]
 
-EXIT_FAILED = 1
-EXIT_BAD_CONFIGURATION = 78
-
 
 def run_hub(loaded: LoadedHubConfig) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code: 0, 1 (port in use, damaged store) or 78 (configuration).
+    """Serve until SIGTERM or SIGINT; the exit code.
 
     Args:
         loaded: The checked configuration.
+
+    Raises:
+        ConfigError: A token or certificate cannot be used.
+        OSError: The port cannot be listened on, or the disk cannot be written.
+        StoreError: The store is damaged or another hub's.
     """
-    section = msgspec.structs.replace(loaded.config.hub, state_dir=str(loaded.state_dir))
-    try:
-        asyncio.run(_serve(section))
-    except ConfigError as error:
-        sys.stderr.write("".join(f"rebellion: {problem}\n" for problem in error.problems))
-        return EXIT_BAD_CONFIGURATION
-    except (OSError, StoreError) as error:
-        sys.stderr.write(f"rebellion: hub: {error}\n")
-        return EXIT_FAILED
+    asyncio.run(_serve(msgspec.structs.replace(loaded.config.hub, state_dir=str(loaded.state_dir))))
     return 0
 
 
