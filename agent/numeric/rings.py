@@ -1,0 +1,185 @@
+"""Everything kept of each row (one row a series): its ring of values, its running sums, its latest results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.model import FloatArray
+
+__all__ = ["Block", "Rings", "Scratch"]
+
+_SINGLES = (
+    *(
+        "shift",
+        "peak",
+        "ewma",
+        "mean",
+        "std",
+        "minimum",
+        "maximum",
+        "median",
+        "mad",
+        "moving_average",
+        "z",
+        "robust_z",
+        "severity",
+    ),
+    *("slope", "intercept", "r2", "forecast", "forecast_low", "forecast_high", "ticks_to_limit", "limit", "newest"),
+)
+_MOMENT_COUNT = 6
+_ROW_CHUNK = 16
+
+
+class Scratch:
+    """Temporaries for blocks of one length; nothing in them outlives a tick."""
+
+    def __init__(self, length: int, percentile_count: int) -> None:
+        self.pair = np.empty((2, length))
+        self.count, self.value = self.pair
+        self.scaled_pair = np.empty((2, length))
+        self.t1, self.t2, self.t3, self.t4, self.t5, self.t6 = np.empty((6, length))
+        self.history_count, self.history_mean, self.history_std, self.deviation = np.empty((4, length))
+        self.shifted_mean, self.square_sum = np.empty((2, length))
+        self.mask, self.other_mask = np.empty((2, length), dtype=bool)
+        self.i1, self.i2, self.i3, self.i4, self.i5 = np.empty((5, length), dtype=np.int64)
+        self.ranks = np.empty((percentile_count, length), dtype=np.int64)
+        self.q1, self.q2, self.q3, self.q4 = np.empty((4, percentile_count, length))
+
+
+class Block:
+    """Views of a run of rows, all arrays shape (rows,) unless said; made once, so that a tick slices nothing.
+
+    Attributes:
+        start, stop: Which rows.
+        ring: (rows, window), float64; NaN where there is no value.
+        count, sum_d, sum_t, sum_td, sum_tt, sum_dd: Sums over the valid values of the window, with d = value - shift and
+            t = age in ticks (newest 0, the one before -1, ...). The first, third and fifth are exact whole numbers.
+        levels: count and sum_d as one (2, rows) array; sloped: sum_t and sum_td.
+        shift: A value of the series; NaN before its first one.
+        peak: Largest sum_dd since the sums were last made from the ring.
+        newest: The value of this tick; NaN when missing.
+        limit: Upper bound that ticks_to_limit counts to.
+        percentiles: (percentiles, rows).
+        is_anomaly: bool.
+    """
+
+    shift: FloatArray
+    peak: FloatArray
+    ewma: FloatArray
+    mean: FloatArray
+    std: FloatArray
+    minimum: FloatArray
+    maximum: FloatArray
+    median: FloatArray
+    mad: FloatArray
+    moving_average: FloatArray
+    z: FloatArray
+    robust_z: FloatArray
+    severity: FloatArray
+    slope: FloatArray
+    intercept: FloatArray
+    r2: FloatArray
+    forecast: FloatArray
+    forecast_low: FloatArray
+    forecast_high: FloatArray
+    ticks_to_limit: FloatArray
+    limit: FloatArray
+    newest: FloatArray
+
+    def __init__(self, rings: Rings, start: int, stop: int, scratch: Scratch) -> None:
+        self.start = start
+        self.stop = stop
+        self.scratch = scratch
+        self.ring = rings.ring[start:stop]
+        self.moments = rings.moments[:, start:stop]
+        self.levels, self.sloped = self.moments[0:2], self.moments[2:4]
+        self.count, self.sum_d, self.sum_t, self.sum_td, self.sum_tt, self.sum_dd = self.moments
+        for name, values in zip(_SINGLES, rings.singles, strict=True):
+            setattr(self, name, values[start:stop])
+        self.percentiles = rings.percentiles[:, start:stop]
+        self.bad_count = rings.bad_count[start:stop]
+        self.is_anomaly = rings.is_anomaly[start:stop]
+
+
+class Rings:
+    """Storage for a growing number of rows.
+
+    Args:
+        window: Values kept a row, >= 1.
+        percentile_count: How many percentiles are kept a row.
+    """
+
+    def __init__(self, window: int, percentile_count: int) -> None:
+        self.window = window
+        self.row_count = 0
+        self.ring: FloatArray = np.empty((0, window))
+        self.moments: FloatArray = np.empty((_MOMENT_COUNT, 0))
+        self.singles: FloatArray = np.empty((len(_SINGLES), 0))
+        self.percentiles: FloatArray = np.empty((percentile_count, 0))
+        self.bad_count: NDArray[np.uint32] = np.empty(0, dtype=np.uint32)
+        self.is_anomaly: NDArray[np.bool_] = np.empty(0, dtype=bool)
+        self._scratch: dict[int, Scratch] = {}
+
+    def single(self, name: str) -> FloatArray:
+        """One result of all rows, as a view that the next tick overwrites."""
+        view: FloatArray = self.singles[_SINGLES.index(name), : self.row_count]
+        return view
+
+    def nbytes(self) -> int:
+        """Bytes held for rows, temporaries not counted."""
+        return sum(
+            array.nbytes
+            for array in (self.ring, self.moments, self.singles, self.percentiles, self.bad_count, self.is_anomaly)
+        )
+
+    def grow_to(self, row_count: int) -> None:
+        """Have at least this many rows; storage at least doubles when it must move, so growth is O(1) a row.
+
+        Blocks and temporaries cut before are no longer good.
+        """
+        self._scratch.clear()
+        capacity = len(self.ring)
+        if row_count > capacity:
+            self._move(max(row_count, 2 * capacity if capacity else _ROW_CHUNK))
+            capacity = len(self.ring)
+        self.row_count = min(capacity, max(row_count, self.row_count + max(_ROW_CHUNK, self.row_count // 8)))
+
+    def cut(self, length: int) -> list[Block]:
+        """All rows as blocks of at most `length` rows; they hold until the next growth."""
+        bounds = [(start, min(start + length, self.row_count)) for start in range(0, self.row_count, length)]
+        return [Block(self, start, stop, self._scratch_of(stop - start)) for start, stop in bounds]
+
+    def clear(self, rows: NDArray[np.int64]) -> None:
+        """Make rows as new: no value, no sum, no result of an earlier series stays."""
+        self.ring[rows] = np.nan
+        self.moments[:, rows] = 0.0
+        self.singles[:, rows] = np.nan
+        self.singles[_SINGLES.index("peak"), rows] = 0.0
+        self.singles[_SINGLES.index("limit"), rows] = np.inf
+        self.percentiles[:, rows] = np.nan
+        self.bad_count[rows] = 0
+        self.is_anomaly[rows] = False
+
+    def _move(self, capacity: int) -> None:
+        old = (self.ring, self.moments, self.singles, self.percentiles, self.bad_count, self.is_anomaly)
+        used = len(self.ring)
+        self.ring = np.empty((capacity, self.window))
+        self.moments = np.empty((_MOMENT_COUNT, capacity))
+        self.singles = np.empty((len(_SINGLES), capacity))
+        self.percentiles = np.empty((len(self.percentiles), capacity))
+        self.bad_count = np.empty(capacity, dtype=np.uint32)
+        self.is_anomaly = np.empty(capacity, dtype=bool)
+        self.ring[:used], self.moments[:, :used], self.singles[:, :used] = old[:3]
+        self.percentiles[:, :used], self.bad_count[:used], self.is_anomaly[:used] = old[3:]
+        self.clear(np.arange(used, capacity))
+
+    def _scratch_of(self, length: int) -> Scratch:
+        scratch = self._scratch.get(length)
+        if scratch is None:
+            scratch = self._scratch[length] = Scratch(length, len(self.percentiles))
+        return scratch

@@ -1,0 +1,253 @@
+"""The daemon's door to the engine: series come and go by id, a tick is one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.numeric.row_table import RowTable, as_slice
+from agent.numeric.window_engine import EngineSettings, WindowEngine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.model import FloatArray, IdArray
+    from agent.numeric.window_engine import Rows
+
+__all__ = ["Health", "Reason", "Statistics", "TickResult", "Transformer"]
+
+_REASON_COUNT = 10
+
+
+class TickResult:
+    """What the engine thinks of the values of one tick; arrays aligned with the tick's `ids`.
+
+    Each array is copied out when first asked for; asking for a new one after the next tick is refused.
+    """
+
+    def __init__(self, engine: WindowEngine, rows: Rows, is_anomaly: NDArray[np.bool_]) -> None:
+        self.is_anomaly = is_anomaly
+        """bool: the score reaches the threshold (see `agent.numeric.scores.flag_anomalies`)."""
+        self._engine = engine
+        self._rows = rows
+        self._tick = engine.tick_count
+
+    @cached_property
+    def robust_z(self) -> FloatArray:
+        """Distance from the history's median in MAD / 0.6745; NaN with fewer than 8 values, +-inf when the MAD is 0."""
+        return self._copy("robust_z")
+
+    @cached_property
+    def z(self) -> FloatArray:
+        """Distance from the history's mean in standard deviations; NaN with fewer than 8 values."""
+        return self._copy("z")
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """Mean of the window, the newest value included."""
+        return self._copy("mean")
+
+    @cached_property
+    def std(self) -> FloatArray:
+        """Standard deviation (ddof 0) of the window, the newest value included."""
+        return self._copy("std")
+
+    def _copy(self, name: str) -> FloatArray:
+        if self._engine.tick_count != self._tick:
+            raise RuntimeError(
+                f"{name} of tick {self._tick} is gone: tick {self._engine.tick_count} has overwritten it"
+            )
+        return np.array(self._engine.rings.single(name)[self._rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """Every result of the latest tick, one element a known series; float64 unless said.
+
+    Attributes:
+        ids: Which series, rising, uint32.
+        count: Valid values in the window.
+        mean, std, minimum, maximum: Of the window; NaN when it is empty.
+        percentiles: By percent (50.0, 95.0, ...); linear between neighbours.
+        moving_average: Mean of the valid values of the last few ticks.
+        ewma: Exponentially weighted average since the series appeared.
+        z, robust_z: As in `TickResult`; NaN for a series that missed the latest tick.
+        slope: Least squares, per tick.
+        intercept: Of the line, now.
+        r2: Share of the variance that the line explains; NaN when all values are equal.
+        forecast, forecast_low, forecast_high: The line at the horizon with its 95 % prediction interval.
+        ticks_to_limit: Until the line reaches the series' limit; 0 = it is there, +inf = never.
+        bad_count: Infinities and values out of range that were taken as missing, uint32.
+        order_age_ticks: Most ticks that median, MAD and percentiles may be old; 0 = exact.
+    """
+
+    ids: IdArray
+    count: FloatArray
+    mean: FloatArray
+    std: FloatArray
+    minimum: FloatArray
+    maximum: FloatArray
+    percentiles: dict[float, FloatArray]
+    moving_average: FloatArray
+    ewma: FloatArray
+    z: FloatArray
+    robust_z: FloatArray
+    slope: FloatArray
+    intercept: FloatArray
+    r2: FloatArray
+    forecast: FloatArray
+    forecast_low: FloatArray
+    forecast_high: FloatArray
+    ticks_to_limit: FloatArray
+    bad_count: NDArray[np.uint32]
+    order_age_ticks: int
+
+
+_COPIED = (
+    *("mean", "std", "minimum", "maximum", "moving_average", "ewma", "z", "robust_z", "slope", "intercept", "r2"),
+    *("forecast", "forecast_low", "forecast_high", "ticks_to_limit"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One series that costs health: its id, its severity (score, >= threshold) and its share of the loss, 0..1."""
+
+    series_id: int
+    severity: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How well things are.
+
+    Attributes:
+        score: 0..1; 1 = no series is anomalous.
+        reasons: The worst series, worst first, at most 10.
+    """
+
+    score: float
+    reasons: tuple[Reason, ...] = ()
+
+    def __float__(self) -> float:
+        return self.score
+
+
+class Transformer:
+    """Keeps a window of every series it is given and says what is unusual.
+
+    Args:
+        history_count: Ticks in the window, >= 1. A series that is absent from a tick misses it.
+        anomaly_threshold: Score (robust z; z where the MAD is 0) from which a value is anomalous, > 0.
+        percentiles, moving_average_count, ewma_alpha, horizon_ticks, computes_all: See `EngineSettings`.
+    """
+
+    def __init__(
+        self,
+        history_count: int = 120,
+        anomaly_threshold: float = 3.0,
+        *,
+        percentiles: tuple[float, ...] = (50.0, 95.0, 99.0),
+        moving_average_count: int = 5,
+        ewma_alpha: float = 0.2,
+        horizon_ticks: float = 60.0,
+        computes_all: bool = False,
+    ) -> None:
+        self.engine = WindowEngine(
+            EngineSettings(
+                window=history_count,
+                percentiles=percentiles,
+                moving_average_count=moving_average_count,
+                ewma_alpha=ewma_alpha,
+                horizon=horizon_ticks,
+                anomaly_threshold=anomaly_threshold,
+                computes_all=computes_all,
+            )
+        )
+        self._table = RowTable()
+        self._last_ids: IdArray = self._table.ids
+        self._last_rows: Rows = slice(0, 0)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def nbytes(self) -> int:
+        """Bytes held for all series, temporaries not counted."""
+        return self.engine.nbytes() + self._table.nbytes() + self._last_ids.nbytes
+
+    def tick(self, ids: IdArray, values: FloatArray) -> TickResult:
+        """Take one tick.
+
+        Args:
+            ids: Series of each value, uint32, shape (n,), no id twice; unknown ones appear.
+            values: float64, shape (n,); NaN is missing, an infinity is missing and counted as bad.
+        Returns:
+            Arrays of shape (n,), aligned with `ids`; read what you need before the next tick.
+        """
+        rows = self._rows_of(ids)
+        self.engine.tick(rows, values)
+        return TickResult(
+            self.engine, rows, np.array(self.engine.rings.is_anomaly[: self.engine.rings.row_count][rows])
+        )
+
+    def prefill(self, ids: IdArray, history: FloatArray) -> None:
+        """Start new series with a history, shape (ticks, n), oldest first, as if it had been ticked through."""
+        self.engine.prefill(self._rows_of(ids), history)
+
+    def forget(self, ids: IdArray) -> None:
+        """Drop series with all that was kept of them; their rows are used again. Unknown ids are fine."""
+        rows = self._table.remove(np.asarray(ids, dtype=np.uint32))
+        if len(rows):
+            self.engine.clear(rows)
+            self._last_ids, self._last_rows = self._table.ids[:0], slice(0, 0)
+
+    def set_limits(self, ids: IdArray, limits: FloatArray) -> None:
+        """Set what `ticks_to_limit` counts to; +inf (the default) is never reached. New ids appear."""
+        self.engine.rings.single("limit")[self._rows_of(ids)] = limits
+
+    def statistics(self) -> Statistics:
+        """Everything known of every series after the latest tick; see `Statistics`."""
+        self.engine.complete()
+        rings, rows = self.engine.rings, self._table.rows
+        percents = self.engine.settings.percentiles
+        return Statistics(
+            ids=self._table.ids.copy(),
+            count=rings.moments[0, rows],
+            percentiles={percent: rings.percentiles[place, rows] for place, percent in enumerate(percents)},
+            bad_count=rings.bad_count[rows],
+            order_age_ticks=self.engine.settings.stale_ticks,
+            **{name: rings.single(name)[rows] for name in _COPIED},
+        )
+
+    def health(self) -> Health:
+        """Health of the latest tick: 1 minus the mean loss of the series that have a score.
+
+        A series below the threshold loses nothing; from there its loss rises evenly to 1 at twice the threshold. The score is
+        the one that anomalies are judged by, so a series whose MAD is 0 is not taken for an outage. 1 when nothing is scored.
+        """
+        rings, rows = self.engine.rings, self._table.rows
+        severity = rings.single("severity")[rows]
+        is_scored = np.isfinite(severity) | np.isinf(severity)
+        if not is_scored.any():
+            return Health(1.0)
+        threshold = self.engine.settings.anomaly_threshold
+        loss = np.where(rings.is_anomaly[rows], np.clip(severity / threshold - 1.0, 0.0, 1.0), 0.0)
+        worst = [place for place in np.argsort(-loss, kind="stable")[:_REASON_COUNT].tolist() if loss[place] > 0]
+        reasons = tuple(Reason(int(self._table.ids[at]), float(severity[at]), float(loss[at])) for at in worst)
+        return Health(1.0 - float(loss.sum()) / int(is_scored.sum()), reasons)
+
+    def _rows_of(self, ids: IdArray) -> Rows:
+        if ids is self._last_ids or np.array_equal(ids, self._last_ids):
+            return self._last_rows
+        rows = self._table.find(ids)
+        unknown = rows < 0
+        if unknown.any():
+            rows[unknown] = self._table.add(ids[unknown])
+            self.engine.reserve(self._table.row_count)
+        self._last_ids = np.array(ids, dtype=np.uint32)
+        self._last_rows = as_slice(rows)
+        return self._last_rows
