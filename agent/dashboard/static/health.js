@@ -1,0 +1,22 @@
+/** How well an agent is, from what the hub says of it. Pure. */
+
+/** Worst first: the order of the fleet. */
+export const HEALTHS = ["offline", "silent", "degraded", "healthy"];
+
+/** Words on the page. */
+export const HEALTH_WORDS = { offline: "Offline", silent: "Silent", degraded: "Degraded", healthy: "Healthy" };
+
+/** A connected agent from which nothing came for this long is silent. */
+const SILENT_S = 15;
+
+/**
+ * @param {{connected: boolean, last_seen_s: number}} agent
+ * @param {number} now_s Unix seconds on the hub's clock.
+ * @param {number} openBreakers How many of its breakers do not let everything through.
+ * @returns {"offline"|"silent"|"degraded"|"healthy"}
+ */
+export function healthOf(agent, now_s, openBreakers) {
+  if (!agent.connected) return "offline";
+  if (now_s - agent.last_seen_s > SILENT_S) return "silent";
+  return openBreakers > 0 ? "degraded" : "healthy";
+}
