@@ -249,12 +249,15 @@ class RecoveryRequest:
         component, operation: Who failed at what: `collector:cpu`, `collect`.
         error: The original error.
         severity: See `ErrorSeverity`.
-        occurrences: How often this component failed in the current window, >= 1, this one included.
+        occurrences: How often this component failed since it was last well for a while, >= 1, this one included; the engine
+            counts it.
         call: Makes the failed call again; None when there is nothing to call.
         fallback: Makes the substitute call; None when there is none.
         reset: Rebuilds the component (single-flight); None when it cannot be rebuilt.
         trip: Opens the component's breaker; None when it has none.
         metadata: Facts from the caller.
+        fingerprint: Equal errors of a component share it; the engine fills it in.
+        sleep: How this caller waits; None: by `asyncio.sleep`. It raises where waiting would hold up an event loop.
     """
 
     component: str
@@ -267,20 +270,34 @@ class RecoveryRequest:
     reset: Callable[[], Awaitable[None]] | None = None
     trip: Callable[[], None] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    sleep: Callable[[float], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOutcome:
-    """What a strategy achieved; `value` counts only when the step is RESOLVED."""
+    """What a strategy achieved.
+
+    Attributes:
+        step: See `RecoveryStep`.
+        value: What the caller gets instead of the error; counts only when the step is RESOLVED.
+        note: One line for the log.
+        error: What the call or its substitute raised last; None: the request's error still stands. What comes next, strategy
+            or caller, is given this one.
+    """
 
     step: RecoveryStep
     value: Any = None
     note: str = ""
+    error: Exception | None = None
 
 
 @runtime_checkable
 class RecoveryMethod(Protocol):
-    """One way out of an error. Cancellation passes through it; raising counts as NEXT and is logged."""
+    """One way out of an error. Cancellation passes through it; raising counts as NEXT and is logged.
+
+    It may also have `succeeded(component)`, told of each success of a component that failed not long ago.
+    """
 
     async def recover(self, request: RecoveryRequest, /) -> RecoveryOutcome: ...
 
