@@ -223,6 +223,17 @@ class Transformer:
             **{name: rings.single(name)[rows] for name in _COPIED},
         )
 
+    def history(self, series_id: int) -> FloatArray:
+        """Window of one series, oldest first; NaN where it has no value.
+
+        Raises:
+            KeyError: The series is not known.
+        """
+        row = int(self._table.find(np.array([series_id], dtype=np.uint32))[0])
+        if row < 0:
+            raise KeyError(series_id)
+        return self.engine.history(row)
+
     def health(self) -> Health:
         """Health of the latest tick: 1 minus the mean loss of the series that have a score.
 

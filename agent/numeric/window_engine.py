@@ -137,6 +137,10 @@ class WindowEngine:
             self.tick_count += len(history)
             self._remake_all()
 
+    def history(self, row: int) -> FloatArray:
+        """What a row remembers, oldest first, shape (window,); NaN where a tick was missed or lies before the row's first."""
+        return np.roll(self.rings.ring[row], -(self._slot + 1))
+
     def complete(self) -> None:
         """Compute what the last tick left out; nothing when it computed all."""
         if self._is_complete:
