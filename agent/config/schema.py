@@ -156,7 +156,7 @@ class HubConfig(Section, frozen=True):
 
 def defaults(section: type[Struct]) -> dict[str, Any]:
     """Every key of a section with its default, as plain TOML values."""
-    made = msgspec.to_builtins(section())
+    made = msgspec.json.decode(msgspec.json.encode(section()))
     if not isinstance(made, dict):
         raise TypeError(f"{section.__name__} is not a table")
     return made
