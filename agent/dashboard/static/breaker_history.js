@@ -69,7 +69,8 @@ export function present(life) {
   return { state: last.state, since_s: other < 0 ? NaN : known[other + 1].from_s };
 }
 
-/** How often the breaker opened within its stretches. @param {Stretch[]} life */
+/** How often the breaker opened within its stretches; what it was before a silence counts. @param {Stretch[]} life */
 export function trips(life) {
-  return life.filter((stretch, at) => stretch.state === "OPEN" && life[at - 1] && life[at - 1].state !== UNKNOWN).length;
+  const known = life.filter((stretch) => stretch.state !== UNKNOWN);
+  return known.filter((stretch, at) => stretch.state === "OPEN" && at > 0 && known[at - 1].state !== "OPEN").length;
 }

@@ -1,0 +1,210 @@
+"""The page of one host, in a real browser: charts that move, breakers that change, events, silence."""
+
+import math
+import time
+
+NAME = "web-1"
+CHART = "[data-testid=chart][data-name=cpu_used_ratio]"
+SINK = "[data-breaker='sink:websocket']"
+STATE = 'agent_breaker_state{target="sink:websocket"}'
+CLOSED, HALF_OPEN, OPEN = 0.0, 1.0, 2.0
+
+HAS_STATE = "([selector, state]) => document.querySelector(selector)?.dataset.state === state"
+HAS_TEXT = "([selector, text]) => document.querySelector(selector)?.textContent.includes(text)"
+
+
+def values(time_s: float, breaker: float = CLOSED) -> dict[str, float]:
+    return {
+        "cpu_used_ratio": 0.5 + 0.4 * math.sin(time_s),
+        'disk_read_bytes{device="sda"}': 4096.0,
+        'disk_read_bytes{device="sdb"}': 1024.0,
+        STATE: breaker,
+        'agent_buffer_fill_ratio{sink="websocket"}': 0.25,
+        'agent_dropped_points_total{reason="sampled",sink="websocket"}': 70.0,
+    }
+
+
+def with_history(hub, seconds: int = 60, gap: range = range(0)) -> int:
+    """A known host with a point a second up to now; returns the time of the newest."""
+    hub.add_agent(NAME, labels={"site": "fra"})
+    hub.define(NAME, "cpu_used_ratio", "ratio")
+    hub.define(NAME, 'disk_read_bytes{device="sda"}', "bytes/s", "rate")
+    hub.define(NAME, 'disk_read_bytes{device="sdb"}', "bytes/s", "rate")
+    now_s = int(time.time())
+    for ago in range(seconds, 0, -1):
+        if ago not in gap:
+            hub.store(NAME, now_s - ago, values(now_s - ago))
+    return now_s - 1
+
+
+async def opened_chart(watched) -> tuple[int, float, str]:
+    """Points, newest time and picture of the CPU chart."""
+    await watched.page.locator(CHART).scroll_into_view_if_needed()
+    await watched.wait_for("(s) => document.querySelector(s)?.dataset.points > 1", CHART)
+    return await chart(watched)
+
+
+async def chart(watched) -> tuple[int, float, str]:
+    points, last, picture = await watched.page.evaluate(
+        """(selector) => {
+          const { dataset } = document.querySelector(selector);
+          return [dataset.points, dataset.lastTime, document.querySelector(`${selector} canvas`).toDataURL()];
+        }""",
+        CHART,
+    )
+    return int(points), float(last), picture
+
+
+async def test_charts_show_history_and_move_with_each_tick(hub, open_page):
+    newest_s = with_history(hub)
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        before = await opened_chart(watched)
+        assert before[:2] == (60, newest_s)
+        for step in range(1, 4):
+            await hub.tick(NAME, newest_s + step, values(newest_s + step))
+            await watched.wait_for(
+                "([s, t]) => Number(document.querySelector(s).dataset.lastTime) === t", [CHART, newest_s + step]
+            )
+        after = await chart(watched)
+        assert after[:2] == (63, newest_s + 3)
+        assert after[2] != before[2]
+        assert watched.complaints == []
+        assert {url.split("/")[2] for url in watched.urls} == {f"127.0.0.1:{hub.port}"}
+
+
+async def test_label_sets_of_one_name_are_lines_of_one_chart_and_unknown_names_find_a_group(hub, open_page):
+    newest_s = with_history(hub)
+    hub.define(NAME, "zebra_stripes")
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.page.locator("[data-name=disk_read_bytes]").scroll_into_view_if_needed()
+        await watched.wait_for("() => document.querySelectorAll('[data-name=disk_read_bytes] .legend li').length === 2")
+        legend = await watched.page.inner_text("[data-name=disk_read_bytes] .legend")
+        assert legend.split() == ["sda", "4", "KiB/s", "sdb", "1", "KiB/s"]
+        groups = await watched.page.eval_on_selector_all("[data-testid=group]", "all => all.map(e => e.dataset.group)")
+        assert groups == ["cpu", "disk", "zebra", "agent"]
+        await hub.tick(NAME, newest_s + 1, {"quagga_hooves": 4.0, **values(newest_s + 1)})
+        await watched.wait_for("() => document.querySelector('[data-group=quagga] [data-name=quagga_hooves]') !== null")
+
+
+async def test_a_gap_in_the_points_is_a_gap_in_the_picture(hub, open_page):
+    with_history(hub, seconds=100, gap=range(40, 60))
+    async with open_page(f"{hub.url}#/host/{NAME}?window=120") as watched:
+        await opened_chart(watched)
+        inked = await watched.page.evaluate(
+            """(selector) => {
+              const canvas = document.querySelector(selector).querySelector('canvas');
+              const { width, height } = canvas;
+              const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+              const color = [0x0b, 0x66, 0xc3];
+              const columns = [];
+              for (let x = 0; x < width; x += 1) {
+                let isInked = false;
+                for (let y = 0; y < height && !isInked; y += 1) {
+                  const at = (y * width + x) * 4;
+                  isInked = pixels[at + 3] > 200 && color.every((part, nth) => Math.abs(pixels[at + nth] - part) < 40);
+                }
+                columns.push(isInked ? '#' : ' ');
+              }
+              return columns.join('').trim();
+            }""",
+            CHART,
+        )
+        widest = max(len(blank) for blank in inked.split("#"))
+        assert 0.15 * len(inked) < widest < 0.28 * len(inked)
+
+
+async def test_a_breaker_is_seen_closed_open_half_open_and_closed_again(hub, open_page):
+    now_s = with_history(hub)
+    walk = [
+        ("OPEN", OPEN, "breaker.opened"),
+        ("HALF_OPEN", HALF_OPEN, "breaker.half_opened"),
+        ("CLOSED", CLOSED, "breaker.closed"),
+    ]
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for(HAS_STATE, [SINK, "CLOSED"])
+        seen = ["CLOSED"]
+        for step, (state, number, kind) in enumerate(walk, start=1):
+            await hub.event(NAME, now_s + step - 0.5, kind, "sink:websocket", "warning", to=state)
+            await hub.tick(NAME, now_s + step, values(now_s + step, number))
+            await watched.wait_for(HAS_STATE, [SINK, state])
+            seen.append(await watched.page.inner_text(f"{SINK} .chip"))
+        bars = await watched.page.eval_on_selector_all(f"{SINK} rect", "all => all.map(e => e.getAttribute('class'))")
+        assert seen == ["CLOSED", "OPEN", "HALF_OPEN", "CLOSED"]
+        assert [name.removeprefix("bar state-") for name in bars if "UNKNOWN" not in name] == seen
+        assert "opened 1 time" in (await watched.page.get_attribute(f"{SINK} svg", "aria-label"))
+        assert watched.complaints == []
+
+
+async def test_a_change_shorter_than_a_tick_is_seen_through_its_events(hub, open_page):
+    now_s = with_history(hub)
+    for offset, kind in ((-10.6, "breaker.opened"), (-10.4, "breaker.half_opened"), (-10.3, "breaker.closed")):
+        await hub.event(NAME, now_s + offset, kind, "sink:websocket")
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for("(s) => document.querySelectorAll(`${s} rect.state-OPEN`).length === 1", SINK)
+        widths = await watched.page.eval_on_selector_all(
+            f"{SINK} rect.state-OPEN", "all => all.map(e => +e.getAttribute('width'))"
+        )
+        assert widths[0] >= 4
+        assert await watched.state_of(SINK) == "CLOSED"
+
+
+async def test_buffer_fill_and_drops_by_reason_are_shown(hub, open_page):
+    newest_s = with_history(hub)
+    sink = "[data-testid=sink][data-sink=websocket]"
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for(HAS_TEXT, [sink, "buffer 25 % full"])
+        assert "dropped: sampled 70 points" in " ".join((await watched.page.inner_text(sink)).split())
+        full = {
+            **values(newest_s + 1),
+            'agent_buffer_fill_ratio{sink="websocket"}': 0.95,
+            'agent_dropped_points_total{reason="sampled",sink="websocket"}': 90.0,
+        }
+        await hub.tick(NAME, newest_s + 1, full)
+        await watched.wait_for(HAS_TEXT, [sink, "90 points, 20 in the window"])
+        assert await watched.page.get_attribute("[data-figure=fill]", "data-mood") == "bad"
+        assert "20" in await watched.page.inner_text("[data-figure=dropped]")
+
+
+async def test_events_arrive_live_and_pass_filters(hub, open_page):
+    now_s = with_history(hub)
+    await hub.event(NAME, now_s - 5, "recovery.done", "sink:websocket", strategy="reset")
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        event = "[data-testid=event]"
+        await watched.wait_for("(s) => document.querySelectorAll(s).length === 1", event)
+        await hub.event(NAME, now_s, "collector.failed", "collector:cpu", "error", error="<b>OSError</b>")
+        await hub.event("another", now_s, "collector.failed", "collector:cpu", "error")
+        await watched.wait_for("(s) => document.querySelectorAll(s).length === 2", event)
+        newest = await watched.page.locator(event).first.inner_text()
+        assert "collector.failed" in newest
+        assert "error=<b>OSError</b>" in newest
+        await watched.page.get_by_label("Level").select_option("error")
+        assert await watched.page.locator(event).count() == 1
+        await watched.page.get_by_label("Level").select_option("")
+        await watched.page.get_by_label("Kind", exact=True).select_option("recovery")
+        assert "strategy=reset" in await watched.page.locator(event).inner_text()
+        await watched.page.get_by_label("Search events").fill("no such thing")
+        assert "None of 2 events passes" in await watched.page.inner_text("[data-testid=events]")
+
+
+async def test_an_agent_that_sends_nothing_is_called_silent_until_it_speaks(hub, open_page):
+    hub.add_agent(NAME, connected=False)
+    now_s = time.time()
+    hub.store(NAME, now_s - 90, values(now_s - 90))
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for(HAS_TEXT, ["[data-testid=silence]", "Agent silent for 1 min 3"])
+        assert await watched.state_of("[data-testid=host-health]") == "offline"
+        hub.agents[NAME]["connected"] = True
+        await hub.tick(NAME, time.time(), values(now_s))
+        await hub.tell_agents()
+        await watched.wait_for("() => document.querySelector('[data-testid=silence]').hidden")
+        await watched.wait_for(HAS_STATE, ["[data-testid=host-health]", "healthy"])
+
+
+async def test_a_host_that_nobody_knows_is_said_to_be_unknown(hub, open_page):
+    async with open_page(f"{hub.url}#/host/nobody") as watched:
+        await watched.wait_for(HAS_TEXT, ["[data-testid=host-note]", "No host of this name"])
+        assert watched.complaints == []
+        hub.add_agent("nobody")
+        hub.store("nobody", time.time(), values(1.0))
+        await hub.tell_agents()
+        await watched.wait_for("() => document.querySelectorAll('[data-testid=chart]').length > 2")

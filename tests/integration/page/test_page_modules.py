@@ -1,0 +1,133 @@
+"""The page's pure modules, run where they live: in the browser."""
+
+import json
+from typing import Any
+
+
+async def in_page(opens: Any, hub: Any, module: str, body: str) -> Any:
+    """Import a module into an open page and return what the body (with `m`, the module) returns."""
+    async with opens(hub.url) as watched:
+        script = f"async () => {{ const m = await import('/static/{module}.js'); return JSON.stringify({body}); }}"
+        return json.loads(await watched.page.evaluate(script))
+
+
+async def test_a_long_silence_breaks_lines_and_a_short_one_does_not(hub, open_page):
+    times, rows = await in_page(
+        open_page, hub, "columns", "m.withGaps([0, 1, 2, 3, 5, 6, 20, 21], [[1, 2, 3, 4, 5, 6, 7, 8]])"
+    )
+    assert times == [0, 1, 2, 3, 5, 6, 7, 20, 21]
+    assert rows == [1, 2, 3, 4, 5, 6, None, 7, 8]
+
+
+async def test_a_line_breaks_where_it_alone_has_no_points(hub, open_page):
+    body = """(() => {
+      const times = [0, 1, 2, 3, 4, 5, 6, 7];
+      const none = undefined;
+      const [, steady, other] = m.withGaps(times, [[1, 1, 1, 1, 1, 1, 1, 1], [5, none, 5, none, none, none, 5, 5]]);
+      return [steady, other.map((value) => value === undefined ? "-" : value)];
+    })()"""
+    steady, other = await in_page(open_page, hub, "columns", body)
+    assert steady == [1] * 8
+    assert other == [5, "-", 5, None, "-", "-", 5, 5]
+
+
+async def test_a_running_total_becomes_growth_per_second_over_a_restart(hub, open_page):
+    rates, grown = await in_page(
+        open_page, hub, "columns", "[m.perSecond([0, 2, 3, 4], [10, 30, 5, 8]), m.growth([10, undefined, 30, 5, 8])]"
+    )
+    assert rates == [None, 10, None, 3]
+    assert grown == 28
+
+
+async def test_points_find_their_place_in_any_order_and_once(hub, open_page):
+    body = """(() => {
+      const model = new m.ChartModel("x");
+      model.add(10, 'x{a="1"}', 1); model.add(12, 'x{a="1"}', 3); model.add(11, 'x{a="2"}', 9); model.add(12, 'x{a="1"}', 4);
+      model.addHistory([{ series: 'x{a="1"}', times: [8, 10, 11], values: [0, 1, 2] }]);
+      const values = model.lines.map((line) => line.values.map((value) => value ?? null));
+      const before = [[...model.times], values, model.lines[0].last];
+      model.trim(12);
+      return [...before, model.times, model.lines.map((line) => line.series)];
+    })()"""
+    times, values, last, kept, lines = await in_page(open_page, hub, "chart_model", body)
+    assert times == [8, 10, 11, 12]
+    assert values == [[0, 1, 2, 4], [None, None, 9, None]]
+    assert last == 4
+    assert (kept, lines) == ([12], ['x{a="1"}'])
+
+
+async def test_a_breakers_life_joins_samples_events_and_silence(hub, open_page):
+    body = """(() => {
+      const samples = [0, 1, 2, 3].map((time_s) => ({ time_s, state: "CLOSED" }));
+      samples.push(...[20, 21].map((time_s) => ({ time_s, state: "OPEN" })));
+      const changes = [{ time_s: 21.2, state: "HALF_OPEN" }, { time_s: 21.4, state: "CLOSED" }];
+      const life = m.stretches(samples, changes, -2, 22, 2.5);
+      return [life.map(({ state, from_s, to_s }) => [state, from_s, to_s]), m.present(life), m.trips(life)];
+    })()"""
+    life, present, trips = await in_page(open_page, hub, "breaker_history", body)
+    assert life == [
+        ["UNKNOWN", -2, 0],
+        ["CLOSED", 0, 4.25],
+        ["UNKNOWN", 4.25, 20],
+        ["OPEN", 20, 21.2],
+        ["HALF_OPEN", 21.2, 21.4],
+        ["CLOSED", 21.4, 22],
+    ]
+    assert present == {"state": "CLOSED", "since_s": 21.4}
+    assert trips == 1
+
+
+async def test_series_are_taken_apart_and_named_by_what_differs(hub, open_page):
+    body = """[
+      m.parseSeries('disk_read_bytes{device="sda",host="a b"}'),
+      m.parseSeries("load_1m"),
+      m.lineNames([{ device: "sda", host: "a" }, { device: "sdb", host: "a" }]),
+      m.lineNames([{ pid: "1", name: "sh" }, { pid: "2", name: "sh" }, { pid: "3", name: "vi" }]),
+      ["zebra", "agent", "network", "cpu", "apple"].sort(m.compareGroups),
+      [m.groupOf("cpu_used_ratio"), m.groupOf("uptime")],
+    ]"""
+    labelled, plain, by_device, by_both, groups, first_words = await in_page(open_page, hub, "naming", body)
+    assert labelled == {"name": "disk_read_bytes", "labels": {"device": "sda", "host": "a b"}}
+    assert plain == {"name": "load_1m", "labels": {}}
+    assert by_device == ["sda", "sdb"]
+    assert by_both == ["pid=1 name=sh", "pid=2 name=sh", "pid=3 name=vi"]
+    assert groups == ["cpu", "network", "apple", "zebra", "agent"]
+    assert first_words == ["cpu", "uptime"]
+
+
+async def test_values_are_written_with_their_units(hub, open_page):
+    body = """[
+      m.value(0.0345, "ratio"), m.value(1, "ratio"), m.value(1536, "bytes"), m.value(3.2e6, "bytes/s"), m.value(0.0042, "s"),
+      m.value(200, "s"), m.value(864000, "s"), m.value(12345, "points"), m.value(null, "bytes"), m.value(3, "/s"), m.age(-4),
+    ]"""
+    assert await in_page(open_page, hub, "format", body) == [
+        "3.45 %",
+        "100 %",
+        "1.5 KiB",
+        "3.05 MiB/s",
+        "4.2 ms",
+        "3 min 20 s",
+        "10 d",
+        "12.3 k points",
+        "–",  # noqa: RUF001 - the dash that stands for no value
+        "3/s",
+        "0 s",
+    ]
+
+
+async def test_waits_double_up_to_a_cap_and_are_spread(hub, open_page):
+    body = "[1, 2, 3, 9].map((failures) => [m.wait_s(failures, () => 0), m.wait_s(failures, () => 1)])"
+    spans = await in_page(open_page, hub, "live", body)
+    assert [high for _, high in spans] == [1, 2, 4, 15]
+    assert all(0 < low < high for low, high in spans)
+
+
+async def test_a_route_survives_any_name(hub, open_page):
+    body = """(() => {
+      const route = m.hostRoute("a/b c?d#é", 900);
+      return [route, m.parseRoute(route), m.parseRoute("#/"), m.parseRoute("")];
+    })()"""
+    route, parsed, fleet, empty = await in_page(open_page, hub, "route", body)
+    assert route.startswith("#/host/a%2Fb%20c%3Fd%23")
+    assert parsed == {"host": "a/b c?d#é", "window_s": 900}
+    assert fleet == empty == {"host": None, "window_s": None}
