@@ -45,5 +45,16 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 	@$(PIP) -r requirements-dev.lock
 	@touch $@
 
+## make install    into PREFIX (/opt/rebellion) with its own environment, units and configuration; DESTDIR= for packagers
+install uninstall: export PREFIX ?= /opt/rebellion
+install uninstall: export DESTDIR ?=
+install uninstall: export PYTHON ?= python3
+install:
+	@systemd/install.sh install
+
+## make uninstall  remove it again; configuration and state stay
+uninstall:
+	@systemd/install.sh uninstall
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info
