@@ -207,7 +207,8 @@ class Transformer:
 
     def set_limits(self, ids: IdArray, limits: FloatArray) -> None:
         """Set what `ticks_to_limit` counts to; +inf (the default) is never reached. New ids appear."""
-        self.engine.rings.single("limit")[self._rows_of(ids)] = limits
+        rows = self._rows_of(ids)
+        self.engine.rings.single("limit")[rows] = limits
 
     def statistics(self) -> Statistics:
         """Everything known of every series after the latest tick; see `Statistics`."""

@@ -143,8 +143,8 @@ def test_statistics_are_the_same_whether_made_every_tick_or_when_asked():
 
 def test_time_to_limit_is_counted_to_the_series_own_limit():
     transformer = Transformer()
-    feed(transformer, range(0, 20, 2))
     transformer.set_limits(ids(7), values(118))
+    feed(transformer, range(0, 20, 2))
     assert transformer.statistics().ticks_to_limit[0] == pytest.approx(50)
 
 

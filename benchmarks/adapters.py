@@ -1,0 +1,94 @@
+"""Doors through which outside benchmarks drive the shipped engine with its shipped defaults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.numeric.transformer import Transformer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+
+__all__ = ["transformer"]
+
+_SEVERITY_OF_NO_HEALTH = 6.0
+_ENGINE_NAMES = {
+    **{name: name for name in ("mean", "std", "ewma", "z", "slope", "intercept", "r2")},
+    **{"min": "minimum", "max": "maximum", "sma5": "moving_average", "rz": "robust_z", "ttt": "ticks_to_limit"},
+    **{"fc": "forecast", "fc_lo": "forecast_low", "fc_hi": "forecast_high"},
+}
+
+
+class TransformerAdapter:
+    """All outputs of every tick, as views that the next tick overwrites.
+
+    `health` is, for each group, 100 x (1 - mean of min(severity / 6, 1)), where severity is what the engine judges anomalies by:
+    |robust z|, or |z| where the MAD is 0.
+    """
+
+    def __init__(self, n_series: int, window: int, horizon: float, alpha: float, limits: FloatArray) -> None:
+        self._transformer = Transformer(window, ewma_alpha=alpha, horizon_ticks=horizon, computes_all=True)
+        self._ids = np.arange(n_series, dtype=np.uint32)
+        self._transformer.set_limits(self._ids, limits)
+        rings = self._transformer.engine.rings
+        self._views = {out: rings.single(name)[:n_series] for out, name in _ENGINE_NAMES.items()}
+        self._views["n"] = rings.moments[0, :n_series]
+        for place, name in enumerate(("p50", "p95", "p99")):
+            self._views[name] = rings.percentiles[place, :n_series]
+        self._severity = rings.single("severity")[:n_series]
+
+    def group(self, groups: NDArray[np.int64]) -> None:
+        self._groups = groups
+        self._group_count = int(groups.max(initial=-1)) + 1
+
+    def prefill(self, history: FloatArray, t0: int) -> None:
+        """Start with a history, shape (ticks, series), oldest first."""
+        self._transformer.prefill(self._ids, history)
+
+    def tick(self, values: FloatArray, t: int) -> Mapping[str, FloatArray]:
+        """Every output by the benchmark's name."""
+        self._transformer.tick(self._ids, values)
+        return {**self._views, "health": self._health()}
+
+    def nbytes(self) -> int:
+        """Bytes held for all series."""
+        return self._transformer.nbytes() + self._groups.nbytes
+
+    def _health(self) -> FloatArray:
+        loss = np.minimum(self._severity / _SEVERITY_OF_NO_HEALTH, 1.0)
+        is_scored = loss == loss  # noqa: PLR0124 - NaN is the one that differs
+        loss[~is_scored] = 0.0
+        total = np.bincount(self._groups, loss, self._group_count)
+        scored = np.bincount(self._groups, is_scored, self._group_count)
+        with np.errstate(invalid="ignore"):
+            return 100.0 * (1.0 - total / scored)
+
+
+def transformer(
+    n_series: int,
+    window: int,
+    *,
+    horizon: float,
+    alpha: float,
+    thresholds: FloatArray,
+    groups: NDArray[np.int64],
+) -> TransformerAdapter:
+    """The shipped transformer for a fixed set of series.
+
+    Args:
+        n_series: How many, >= 0.
+        window: Ticks remembered.
+        horizon: Ticks that the forecast looks ahead.
+        alpha: Weight of the newest value in the exponential average.
+        thresholds: Upper bound of each series for the time to threshold, shape (n_series,).
+        groups: Group number of each series for the health, shape (n_series,), each >= 0.
+    """
+    made = TransformerAdapter(n_series, window, horizon, alpha, thresholds)
+    made.group(groups)
+    return made
