@@ -76,9 +76,12 @@ class Tree:
         return "default"
 
     def folder_of(self, path: KeyPath) -> Path:
-        """The folder of the file that set this key; the working folder when a variable did."""
+        """The configuration folder of the file that set this key; the working folder when a variable did."""
         source = self.source_of(path)
-        return Path(source).parent if source in map(str, self.files) else Path()
+        if source not in map(str, self.files):
+            return Path()
+        folder = Path(source).parent
+        return folder.parent if folder.suffix == ".d" else folder
 
     def is_set(self, path: KeyPath) -> bool:
         """True when a file or variable set exactly this key."""

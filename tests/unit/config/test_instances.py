@@ -65,6 +65,16 @@ def test_file_keys_are_found_beside_the_file_that_names_them(agent_toml: Write, 
     assert sink.settings.token_file == str(path.parent / "hub-token")
 
 
+def test_drop_in_names_files_beside_the_main_one(agent_toml: Write, environ: dict[str, str]) -> None:
+    path = agent_toml("")
+    (path.parent / "hub-token").write_text("s3cret")
+    drop_in = path.with_suffix(".d") / "10-hub.toml"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[sinks.link]\nurl = 'ws://a'\ntoken_file = 'hub-token'\n")
+    (sink,) = load_agent_config(None, environ).sinks
+    assert sink.settings.token_file == str(path.parent / "hub-token")
+
+
 def test_credential_of_the_service_manager_comes_first(
     agent_toml: Write, environ: dict[str, str], tmp_path: Path
 ) -> None:

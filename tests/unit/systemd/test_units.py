@@ -63,7 +63,8 @@ def test_unit_is_understood_without_a_complaint(unit: str, tmp_path: Path) -> No
 def test_unit_keeps_the_promises_of_the_service(unit: str) -> None:
     found = directives(unit)
     assert found["Type"] == ["notify"]
-    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    reloads = {"rebellion-agent.service": ["/bin/kill -HUP $MAINPID"]}
+    assert found.get("ExecReload") == reloads.get(unit)
     assert found["Restart"] == ["always"]
     assert found["RestartPreventExitStatus"] == ["78"]
     assert found["User"] == ["rebellion"]
