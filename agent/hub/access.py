@@ -80,8 +80,10 @@ class Access:
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:
     """True when the request comes from a page of this hub, or from no page at all. Header names in lower case."""
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    if "origin" not in headers:
+        return True
+    site = urlsplit(headers["origin"]).netloc
+    return bool(site) and site == headers.get("host")
 
 
 def tls_context(config: HubSection) -> ssl.SSLContext | None:

@@ -15,11 +15,15 @@ from agent.hub.access import Access, is_same_origin
 from agent.hub.counters import HubCounters
 from agent.hub.http_api import Answer, HttpApi, parse_target
 from agent.hub.ingest import peer_text
+from agent.hub.live import LIVE_SUBPROTOCOL
+from agent.protocol.codec import SUBPROTOCOLS
 
-__all__ = ["INGEST_PATH", "LIVE_PATH", "Gate", "HandshakeLog"]
+__all__ = ["INGEST_PATH", "LIVE_PATH", "Gate", "LibraryLog", "connection_class"]
 
 INGEST_PATH = "/api/v1/ingest"
 LIVE_PATH = "/api/v1/live"
+
+_SUBPROTOCOLS = {INGEST_PATH: tuple(SUBPROTOCOLS), LIVE_PATH: (LIVE_SUBPROTOCOL,)}
 
 _SECURITY_HEADERS = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
@@ -58,7 +62,7 @@ class Gate:
         if not self._api.is_public(path) and not self._may_read(connection, headers, path, query):
             return self._refuse(connection, 401, "a read token is needed")
         if path == LIVE_PATH:
-            return None if is_same_origin(headers) else self._refuse(connection, 403, "a page of another site")
+            return self._judge_page(connection, headers)
         answer = await self._api.answer(path, query)
         self._counters.requests[answer.status] += 1
         return _response(answer)
@@ -74,6 +78,19 @@ class Gate:
             return self._refuse(connection, 403, "agents are no web pages")
         if self._access.asks_agents_for_tokens and not self._access.agent_of(headers.get("authorization")):
             return self._refuse(connection, 401, "no agent's token")
+        return self._judge_subprotocol(connection, headers, INGEST_PATH)
+
+    def _judge_page(self, connection: ServerConnection, headers: dict[str, str]) -> Response | None:
+        if not is_same_origin(headers):
+            return self._refuse(connection, 403, "a page of another site")
+        return self._judge_subprotocol(connection, headers, LIVE_PATH)
+
+    def _judge_subprotocol(self, connection: ServerConnection, headers: dict[str, str], path: str) -> Response | None:
+        if "upgrade" not in headers:
+            return self._refuse(connection, 426, "a WebSocket is needed")
+        offered = {name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")}
+        if offered.isdisjoint(_SUBPROTOCOLS[path]):
+            return self._refuse(connection, 400, f"subprotocol must be one of {', '.join(_SUBPROTOCOLS[path])}")
         return None
 
     def _may_read(
@@ -91,8 +108,22 @@ class Gate:
         return _response(Answer(status, f'{{"error":"{reason}"}}\n'.encode()))
 
 
-class HandshakeLog(logging.Handler):
-    """Turns the server library's own complaints into one line of ours each; its chatter goes nowhere."""
+def connection_class(log: Logger) -> type[ServerConnection]:
+    """A connection that says in one line when it ended before it became a request."""
+
+    class LoggedConnection(ServerConnection):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            error = self.protocol.handshake_exc
+            if self.request is None and not (error is not None and isinstance(error.__cause__, EOFError)):
+                reason = str(error) if error is not None else "no request in time"
+                log.warning("connection.refused", agent="", peer=peer_text(self), code=0, reason=reason)
+
+    return LoggedConnection
+
+
+class LibraryLog(logging.Handler):
+    """Turns the server library's errors into one line of ours each; its chatter goes nowhere."""
 
     def __init__(self, log: Logger) -> None:
         super().__init__(logging.ERROR)
@@ -101,7 +132,7 @@ class HandshakeLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log the error's text, without its traceback."""
         error = record.exc_info[1] if record.exc_info else None
-        self._log.warning("connection.failed", reason=record.getMessage(), error=str(error or "")[:200])
+        self._log.error("connection.failed", reason=record.getMessage(), error=f"{type(error).__name__}: {error}"[:200])
 
 
 def _response(answer: Answer) -> Response:

@@ -198,8 +198,8 @@ def _number(query: Query, name: str, default: float) -> float:
 
 
 def _instant(number_s: float, now_s: float) -> float:
-    """Unix seconds; a negative number counts back from now."""
-    return now_s + number_s if number_s < 0 else number_s
+    """Unix seconds; a negative number, -0 too, counts back from now."""
+    return now_s + number_s if math.copysign(1.0, number_s) < 0 else number_s
 
 
 def _arrays(points: Points) -> dict[str, Any]:

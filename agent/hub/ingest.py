@@ -214,7 +214,7 @@ class IngestLink:
     async def _claim(self, hello: Hello) -> FleetAgent:
         """Take the agent's place in the fleet, also from a dead or older connection that holds it."""
         if self._token_agent is not None and self._token_agent != hello.agent:
-            text = f"the token is {self._token_agent!r}'s, not {hello.agent!r}'s"
+            text = f"the token belongs to {self._token_agent!r}, not to {hello.agent!r}"
             raise ProtocolError(text, CloseCode.WRONG_IDENTITY)
         agent = self._ingest.fleet.admit(hello.agent)
         if agent is None:

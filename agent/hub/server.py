@@ -21,7 +21,7 @@ from agent.contracts import Logger
 from agent.hub.access import Access, ListenAddress, tls_context
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet
-from agent.hub.gate import LIVE_PATH, Gate, HandshakeLog
+from agent.hub.gate import LIVE_PATH, Gate, LibraryLog, connection_class
 from agent.hub.http_api import HttpApi, parse_target
 from agent.hub.ingest import Ingest
 from agent.hub.live import LIVE_SUBPROTOCOL, Live
@@ -164,6 +164,7 @@ class Hub:
                 close_timeout=_CLOSE_WITHIN_S,
                 max_size=self._config.max_frame_bytes,
                 logger=self._library_log(),
+                create_connection=connection_class(self._log),
             )
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -173,7 +174,7 @@ class Hub:
         logger = logging.getLogger(f"rebellion.hub.{id(self)}")
         logger.propagate = False
         logger.setLevel(logging.ERROR)
-        logger.addHandler(HandshakeLog(self._log))
+        logger.addHandler(LibraryLog(self._log))
         return logger
 
     def _address(self, server: Server) -> str:

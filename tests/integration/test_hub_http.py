@@ -1,0 +1,204 @@
+"""The hub's queries, as a page and as Prometheus see them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from hub_support import RunningHub, SinkStage, batch, fetch
+from websockets.asyncio.client import connect
+
+from agent.errors import ConfigError
+from agent.hub.store import StoreError
+
+
+@pytest.fixture
+async def hub(tmp_path):
+    async with RunningHub(tmp_path) as running:
+        sink = SinkStage().sink(running.url)
+        await sink.deliver([batch(float(number), time_s=1000 + number) for number in range(5)], 1)
+        yield running
+        await sink.close()
+
+
+async def test_agents_are_listed_with_their_totals(hub):
+    status, found = await hub.get("api/v1/agents")
+    assert status == 200
+    (agent,) = found["agents"]
+    assert agent.pop("last_seen_s") > 1_600_000_000
+    assert agent.pop("version")
+    assert agent == {
+        "name": "web1",
+        "labels": {"dc": "north"},
+        "epoch": "e1",
+        "connected": True,
+        "last_time_s": 1004.0,
+        "series_count": 2,
+        "points_total": 10,
+        "batches_total": 5,
+        "duplicates_total": 0,
+        "gap_points_total": 0,
+        "last_seq": 5,
+    }
+
+
+async def test_series_are_listed_with_text_labels_and_unit(hub):
+    _, found = await hub.get("api/v1/series?agent=web1")
+    assert found["series"][0] == {
+        "series": 'test_value{n="1"}',
+        "name": "test_value",
+        "labels": {"n": "1"},
+        "unit": "bytes",
+        "kind": "gauge",
+    }
+    assert len(found["series"]) == 2
+
+
+async def test_one_series_is_queried_by_its_text(hub):
+    _, found = await hub.get("api/v1/query?agent=web1&series=test_value%7Bn%3D%221%22%7D&from=1001&to=1003")
+    assert found == {
+        "agent": "web1",
+        "series": 'test_value{n="1"}',
+        "times": [1001.0, 1002.0, 1003.0],
+        "values": [1.0, 2.0, 3.0],
+    }
+
+
+async def test_all_series_of_a_name_are_queried_at_once(hub):
+    _, found = await hub.get("api/v1/query?agent=web1&name=test_value&from=1004&to=1004")
+    assert [(one["series"], one["labels"], one["times"], one["values"]) for one in found["results"]] == [
+        ('test_value{n="1"}', {"n": "1"}, [1004.0], [4.0]),
+        ('test_value{n="2"}', {"n": "2"}, [1004.0], [4.0]),
+    ]
+
+
+async def test_a_negative_time_counts_back_from_now_and_the_last_five_minutes_are_the_default(hub):
+    sink = SinkStage("web2").sink(hub.url)
+    await sink.deliver([batch(1.0, time_s=1.0), batch(2.0)], 1)
+    for span in ("", "&from=-60", "&from=-60&to=-0.0"):
+        _, found = await hub.get(f"api/v1/query?agent=web2&series=test_value%7Bn=%221%22%7D{span}")
+        assert found["values"] == [2.0]
+    _, found = await hub.get("api/v1/query?agent=web2&series=test_value%7Bn=%221%22%7D&to=-60")
+    assert found["values"] == []
+    await sink.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "says"),
+    [
+        ("api/v1/query?agent=nobody&series=x", 404, "no agent 'nobody'"),
+        ("api/v1/query?agent=web1&series=nothing", 404, "no series 'nothing'"),
+        ("api/v1/query?agent=web1&name=nothing", 404, "no series 'nothing'"),
+        ("api/v1/query?agent=web1", 400, "exactly one of series= and name="),
+        ("api/v1/query?series=x", 400, "agent= is needed"),
+        ("api/v1/query?agent=web1&series=x&from=yesterday", 400, "from= must be a number of seconds (got 'yesterday')"),
+        ("api/v1/query?agent=web1&series=x&from=nan", 400, "from= must be a number"),
+        ("api/v1/query?agent=web1&series=x&to=1e300", 400, "to= must be a number"),
+        ("api/v1/events?limit=many", 400, "limit= must be a number"),
+        ("api/v1/events?agent=nobody", 404, "no agent 'nobody'"),
+        ("api/v1/series", 400, "agent= is needed"),
+        ("nothing/here", 404, "no such page"),
+        ("static/../../secret", 404, "no such page"),
+    ],
+)
+async def test_a_query_that_cannot_be_answered_says_why_in_one_line(hub, target, status, says):
+    answered, found = await hub.get(target)
+    assert answered == status
+    assert says in found["error"]
+    assert "\n" not in found["error"]
+
+
+async def test_metrics_are_prometheus_text(hub):
+    status, headers, body = await fetch(hub.page + "metrics")
+    text = body.decode()
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "\nrebellion_hub_points_total 10\n" in text
+    assert '\nrebellion_hub_agent_up{agent="web1"} 1\n' in text
+    for line in text.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"\})? [-+.\de]+', line), line
+
+
+async def test_the_page_works_under_a_strict_policy(hub):
+    status, headers, body = await fetch(hub.page)
+    assert status == 200
+    assert headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert b"<html" in body.lower()
+
+
+async def test_a_long_answer_arrives_whole(tmp_path):
+    async with RunningHub(tmp_path) as hub:
+        sink = SinkStage().sink(hub.url)
+        for start in range(0, 20_000, 1000):
+            group = [batch(0.1 + number, time_s=1 + number) for number in range(start, start + 1000)]
+            await sink.deliver(group, start + 1)
+        assert len(await hub.values()) == 20_000
+        await sink.close()
+
+
+async def test_a_page_of_another_site_cannot_read_through_a_name_of_its_own(hub):
+    status, _, _ = await fetch(hub.page + "api/v1/agents", Host="evil.example")
+    assert status == 401
+
+
+async def test_with_a_read_token_data_needs_it_and_the_page_does_not(tmp_path):
+    (tmp_path / "read").write_text("look\n")
+    async with RunningHub(tmp_path / "hub", read_token_file=str(tmp_path / "read")) as hub:
+        for target in ("api/v1/agents", "metrics"):
+            assert (await fetch(hub.page + target))[0] == 401
+            assert (await fetch(hub.page + target, Authorization="Bearer look"))[0] == 200
+            assert (await fetch(hub.page + target + "?token=look"))[0] == 401
+        for target in ("", "healthz"):
+            assert (await fetch(hub.page + target))[0] == 200
+        async with connect(
+            f"{hub.url}api/v1/live?token=look", subprotocols=["rebellion.live.v1"], proxy=None
+        ) as socket:
+            assert "agents" in await socket.recv()
+
+
+async def test_a_port_in_use_is_named_in_one_line(hub, tmp_path):
+    with pytest.raises(
+        OSError, match=r"hub\.listen: cannot listen on 127\.0\.0\.1:\d+: Address already in use"
+    ) as caught:
+        async with RunningHub(tmp_path / "other", listen=hub.page.removeprefix("http://").rstrip("/")):
+            pytest.fail("two hubs on one port")
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_second_hub_on_the_same_folder_is_refused(hub, tmp_path):
+    with pytest.raises(StoreError, match="another hub is running on this folder"):
+        async with RunningHub(tmp_path):
+            pytest.fail("two hubs in one folder")
+
+
+async def test_a_folder_that_cannot_be_written_is_a_matter_of_configuration(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="state_dir"):
+        async with RunningHub(tmp_path / "file" / "hub"):
+            pytest.fail("a hub without a folder")
+
+
+async def test_totals_and_points_survive_a_restart(tmp_path):
+    for start in (0, 2):
+        async with RunningHub(tmp_path) as hub:
+            sink = SinkStage().sink(hub.url)
+            await sink.deliver([batch(float(start)), batch(start + 1.0)], start + 1)
+            await sink.close()
+    async with RunningHub(tmp_path) as hub:
+        assert await hub.values() == [0.0, 1.0, 2.0, 3.0]
+        found = (await hub.agents())["web1"]
+        assert (found["points_total"], found["connected"], found["last_seq"]) == (8, False, 4)
+
+
+async def test_what_is_too_old_is_deleted(tmp_path):
+    async with RunningHub(tmp_path) as hub:
+        sink = SinkStage().sink(hub.url)
+        await sink.deliver([batch(1.0)], 1)
+        await sink.close()
+    async with RunningHub(tmp_path, retention_s=0.001) as hub, asyncio.timeout(10):
+        while await hub.values():
+            await asyncio.sleep(0.01)
+        assert (await hub.agents())["web1"]["points_total"] == 2

@@ -1,0 +1,200 @@
+"""The websocket sink without a hub: its configuration, its pacing, and other people's endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from hub_support import SinkStage, batch
+from structlog.testing import capture_logs
+from websockets.asyncio.server import serve
+
+from agent.errors import ConfigError, RetryableDelivery
+from agent.model import Event, Gap, Level
+from agent.testing.clock import FakeClock
+from plugins.sinks.websocket import Config
+from plugins.sinks.websocket.connection import Connector
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hub",
+        "http://hub:1",
+        "ws://",
+        "ws:///path",
+        "ws://hub:99999",
+        "ws://hub:x",
+        "ws://[::1",
+        "wss://u:p@hub",
+        "ws://h#f",
+    ],
+)
+def test_an_address_that_could_never_be_connected_to_is_refused_at_once(url):
+    with pytest.raises(msgspec.ValidationError, match=r"^url must "):
+        msgspec.convert({"url": url}, Config)
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://hub", "wss://hub:8765", "ws://[::1]:8765/api/v1/ingest", "wss://hub/some/path?key=1"]
+)
+def test_an_address_that_could_be_is_taken(url):
+    assert msgspec.convert({"url": url}, Config).url == url
+
+
+def test_loading_the_plugin_pulls_in_neither_websockets_nor_asyncio_nor_numpy():
+    code = "import sys, plugins.sinks.websocket; print(*{'websockets', 'asyncio', 'numpy', 'ssl'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("text", ["", "two words", "line\none", "\x00"])
+def test_a_token_file_without_one_token_is_refused_without_showing_it(tmp_path, text):
+    (tmp_path / "token").write_text(text)
+    with pytest.raises(ConfigError, match=r"sinks\.websocket: token_file: .*does not hold one token") as caught:
+        SinkStage().sink("ws://hub", token_file=str(tmp_path / "token"))
+    assert "two" not in str(caught.value)
+
+
+def test_a_missing_token_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"sinks\.websocket: token_file: .*none: No such file"):
+        SinkStage().sink("ws://hub", token_file=str(tmp_path / "none"))
+
+
+class Paced:
+    """A connector whose attempts are counted by a clock that stands still."""
+
+    def __init__(self, **keys) -> None:
+        self.stage = SinkStage()
+        self.stage.clock = FakeClock()
+        self.connector = Connector(Config(url="ws://127.0.0.1:1", **keys), self.stage)
+
+    def wait_s(self, **keys) -> float:
+        return self.connector.failed(OSError("refused"), **keys).retry_after_s
+
+
+def test_waits_are_spread_from_zero_to_a_ceiling_that_doubles_up_to_the_cap():
+    waits = []
+    for _ in range(300):
+        paced = Paced(reconnect_s=1.0, reconnect_max_s=5.0)
+        paced.stage.rng.seed(len(waits))
+        waits.append([paced.wait_s() for _ in range(6)])
+    highest = [max(column) for column in zip(*waits, strict=True)]
+    assert all(high <= ceiling for high, ceiling in zip(highest, [1, 2, 4, 5, 5, 5], strict=True))
+    assert all(high > 0.9 * ceiling for high, ceiling in zip(highest, [1, 2, 4, 5, 5, 5], strict=True))
+    assert min(wait for row in waits for wait in row) < 0.05
+
+
+def test_what_the_other_end_asks_for_is_the_least():
+    paced = Paced()
+    assert all(paced.wait_s(retry_after_s=30.0) >= 30.0 for _ in range(20))
+
+
+async def test_an_attempt_that_comes_too_early_is_not_made():
+    paced = Paced()
+    wait_s = paced.wait_s(retry_after_s=3.0)
+    with pytest.raises(RetryableDelivery, match="next attempt in") as caught:
+        await paced.connector.open(None)
+    assert caught.value.retry_after_s == pytest.approx(wait_s)
+    paced.stage.clock.advance(wait_s + 0.001)
+    with pytest.raises(OSError, match=r"Connect call failed|refused"):
+        await paced.connector.open(None)
+
+
+async def test_closing_a_sink_that_was_never_used_is_fine_and_so_is_twice():
+    for protocol in ("rebellion", "plain"):
+        sink = SinkStage().sink("ws://127.0.0.1:1", protocol=protocol)
+        await sink.close()
+        await sink.close()
+
+
+class Endpoint:
+    """Somebody else's endpoint: takes text and chatters back."""
+
+    def __init__(self, answers: int = 0) -> None:
+        self.received: list[dict] = []
+        self.answers = answers
+        self.expected = asyncio.Condition()
+
+    async def handle(self, connection):
+        async for message in connection:
+            self.received.append(json.loads(message))
+            for _ in range(self.answers):
+                await connection.send("thanks")
+            async with self.expected:
+                self.expected.notify_all()
+
+    async def __aenter__(self):
+        self._server = await serve(self.handle, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/metrics"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def wait_for(self, count: int):
+        async with asyncio.timeout(5), self.expected:
+            await self.expected.wait_for(lambda: len(self.received) >= count)
+
+
+async def test_plain_sends_objects_that_explain_themselves_and_says_once_that_nobody_acknowledges():
+    with capture_logs() as lines:
+        async with Endpoint() as endpoint:
+            sink = SinkStage().sink(endpoint.url, protocol="plain")
+            event = Event(2_000_000_000, "a.b", "c", Level.ERROR, {"n": 1})
+            await sink.deliver([batch(0.5, time_s=1.0), event, Gap(1_000_000_000, 2_000_000_000, 3, "sampled")], 1)
+            await sink.deliver([batch(float("nan"), time_s=3.0, ids=(2,))], 4)
+            await endpoint.wait_for(4)
+            await sink.close()
+    assert endpoint.received == [
+        {
+            "agent": "web1",
+            "time": 1.0,
+            "metrics": [
+                {"name": "test_value", "labels": {"n": "1"}, "unit": "bytes", "value": 0.5},
+                {"name": "test_value", "labels": {"n": "2"}, "unit": "bytes", "value": 0.5},
+            ],
+        },
+        {
+            "agent": "web1",
+            "time": 2.0,
+            "event": {"kind": "a.b", "component": "c", "level": "error", "detail": {"n": 1}},
+        },
+        {"agent": "web1", "time": 2.0, "gap": {"from": 1.0, "to": 2.0, "points": 3, "reason": "sampled"}},
+        {
+            "agent": "web1",
+            "time": 3.0,
+            "metrics": [{"name": "test_value", "labels": {"n": "2"}, "unit": "bytes", "value": None}],
+        },
+    ]
+    assert [line["event"] for line in lines].count("sink.unacknowledged") == 1
+
+
+async def test_an_endpoint_that_talks_back_does_not_stop_the_plain_sink():
+    async with Endpoint(answers=10) as endpoint:
+        sink = SinkStage().sink(endpoint.url, protocol="plain")
+        for seq in range(1, 51):
+            await sink.deliver([batch(float(seq))], seq)
+        await endpoint.wait_for(50)
+        await sink.close()
+
+
+async def test_the_plain_sink_connects_again_after_a_loss():
+    stage = SinkStage()
+    async with Endpoint() as endpoint:
+        sink = stage.sink(endpoint.url, protocol="plain")
+        await sink.deliver([batch(1.0)], 1)
+        await endpoint.wait_for(1)
+    with contextlib.suppress(RetryableDelivery):
+        for seq in range(2, 10):
+            await sink.deliver([batch(2.0)], seq)
+        pytest.fail("nobody was there")
+    assert [kind for kind, _ in stage.events] == ["link.opened", "link.closed"]
+    await sink.close()
