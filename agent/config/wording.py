@@ -32,8 +32,12 @@ def is_secret(key: str) -> bool:
 
 
 def masked(key: str, value: Any) -> Any:
-    """The value as it may be shown: secrets replaced, also those inside a URL; an empty secret stays visible as empty."""
-    if is_secret(key):
+    """The value as it may be shown: secrets replaced, also those inside a URL; an empty secret stays visible as empty.
+
+    A number under a plural (`budget_tokens = 10`) is a count and no secret.
+    """
+    is_count = isinstance(value, int | float) and key.endswith("s")
+    if is_secret(key) and not is_count:
         return MASK if value else value
     if isinstance(value, str):
         return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _USER_IN_URL.sub(f"{MASK}@", value))
