@@ -1,5 +1,8 @@
 """The public door for plugin authors: everything a plugin may import from the agent stands here."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from agent.clock import Clock
 from agent.contracts import (
     Block,
@@ -39,7 +42,26 @@ from agent.errors import (
 from agent.hookspecs import hookimpl
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
 
+if TYPE_CHECKING:
+    from agent.resilience.budget import TokenBudget
+    from agent.resilience.deadline import deadline, remaining_s
+    from agent.resilience.history import error_text
+    from agent.resilience.rate_limit import RateLimiter
+    from agent.resilience.retry import Attempts, RetrySettings
+
+_LAZY = {
+    "Attempts": "agent.resilience.retry",
+    "RateLimiter": "agent.resilience.rate_limit",
+    "RetrySettings": "agent.resilience.retry",
+    "TokenBudget": "agent.resilience.budget",
+    "deadline": "agent.resilience.deadline",
+    "error_text": "agent.resilience.history",
+    "remaining_s": "agent.resilience.deadline",
+}
+"""Imported when first asked for; deadlines need asyncio, and this door stays light."""
+
 __all__ = [
+    "Attempts",
     "Batch",
     "Block",
     "BreakerOpen",
@@ -64,6 +86,7 @@ __all__ = [
     "PluginError",
     "PointFlag",
     "ProtocolError",
+    "RateLimiter",
     "Reading",
     "RebellionError",
     "Record",
@@ -73,6 +96,7 @@ __all__ = [
     "RecoveryRequest",
     "RecoveryStep",
     "Register",
+    "RetrySettings",
     "RetryableDelivery",
     "Sampler",
     "Series",
@@ -80,5 +104,17 @@ __all__ = [
     "SeriesLimitExceeded",
     "Sink",
     "SinkContext",
+    "TokenBudget",
+    "deadline",
+    "error_text",
     "hookimpl",
+    "remaining_s",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value

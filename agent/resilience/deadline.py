@@ -1,0 +1,183 @@
+"""A time limit for a block of a coroutine, cheaper than a timer of its own for each.
+
+Deadlines of equal length end in the order of their beginning, so one timer a length is enough: it waits for the oldest, and a
+block that ends in time only leaves the row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Self
+from weakref import ref
+
+__all__ = ["deadline", "remaining_s"]
+
+MAX_LANES = 64
+
+
+class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline(1.0):`
+    """`with deadline(seconds):` in a coroutine cancels what is awaited in the block once the time is up.
+
+    A block inside another one ends no later than that, also in a task that was started there. Where no task runs nothing is
+    limited: a plain function cannot be cut off.
+
+    Args:
+        seconds: >= 0; None: no limit but the outer one.
+
+    Raises:
+        TimeoutError: At the end of the block that was cut off. A cancellation from elsewhere stays one.
+        ValueError: `seconds` is negative or no number.
+
+    Attributes:
+        is_expired: True once the time was up before the block ended.
+        until_s: Moment of the event loop's clock at which the time is up, seconds; set while the block limits something.
+    """
+
+    __slots__ = ("_cancelling", "_in", "_outer", "_seconds", "_task", "is_expired", "is_over", "until_s")
+
+    def __init__(self, seconds: float | None) -> None:
+        if seconds is not None and not seconds >= 0:
+            raise ValueError(f"a deadline must be >= 0 seconds or None (got {seconds!r})")
+        self._seconds = seconds
+        self._in: _Lane | asyncio.TimerHandle | None = None
+        self.is_expired = self.is_over = False
+
+    def __enter__(self) -> Self:
+        seconds = self._seconds
+        if seconds is None:
+            return self
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            return self
+        if task is None:
+            return self
+        loop = task.get_loop()
+        until_s = loop.time() + seconds
+        outer = _current.get()
+        if outer is None:
+            self._begin(task, None, until_s, _lane(loop, seconds), loop)
+        else:
+            self._begin_inside(task, outer, until_s, loop)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        place = self._in
+        if place is None:
+            return
+        self.is_over = True
+        _current.set(self._outer)
+        if not self.is_expired:
+            if isinstance(place, _Lane):
+                del place.waiting[self]
+            else:
+                place.cancel()
+        elif self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError(f"not done within {self._seconds:g} s") from error
+
+    def _begin(
+        self,
+        task: asyncio.Task[object],
+        outer: deadline | None,
+        until_s: float,
+        lane: _Lane | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._outer = outer
+        self.until_s = until_s
+        _current.set(self)
+        if lane is None:
+            self._in = loop.call_at(until_s, self._expire)
+            return
+        self._in = lane
+        lane.waiting[self] = None
+        if not lane.is_armed:
+            lane.arm(until_s, loop)
+
+    def _begin_inside(
+        self, task: asyncio.Task[object], outer: deadline, until_s: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Begin in somebody's block: the outer one cuts off its own task, but none that was started in it."""
+        limit = _still_on(outer)
+        if limit is None or until_s < limit.until_s:
+            self._begin(task, outer, until_s, _lane(loop, self._seconds or 0.0), loop)
+        elif limit._task is not task:  # noqa: SLF001 - its own kind
+            self._begin(task, outer, limit.until_s, None, loop)
+
+    def _expire(self) -> None:
+        self.is_expired = True
+        self._task.cancel()
+
+
+_current: ContextVar[deadline | None] = ContextVar("deadline", default=None)
+
+
+class _Lane:
+    """Deadlines of one length, the oldest first, and the one timer that waits for it."""
+
+    __slots__ = ("is_armed", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[deadline, None] = {}
+        self.is_armed = False
+
+    def arm(self, until_s: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.is_armed = True
+        loop.call_at(until_s, self._fire, loop)
+
+    def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
+        now_s = loop.time()
+        self.is_armed = False
+        expired = []
+        for one in self.waiting:
+            if one.until_s > now_s:
+                self.arm(one.until_s, loop)
+                break
+            expired.append(one)
+        for one in expired:
+            del self.waiting[one]
+            one._expire()  # noqa: SLF001 - its other half
+
+
+class _Lanes(threading.local):
+    """The lanes of the event loop that runs in this thread."""
+
+    def __init__(self) -> None:
+        self.loop: ref[asyncio.AbstractEventLoop] | None = None
+        self.by_seconds: dict[float, _Lane] = {}
+
+
+_lanes = _Lanes()
+
+
+def _lane(loop: asyncio.AbstractEventLoop, seconds: float) -> _Lane | None:
+    """The lane of this length; None when there are too many lengths: then a timer of one's own is cheaper."""
+    lanes = _lanes
+    if lanes.loop is None or lanes.loop() is not loop:
+        lanes.loop, lanes.by_seconds = ref(loop), {}
+    lane = lanes.by_seconds.get(seconds)
+    if lane is None and len(lanes.by_seconds) < MAX_LANES:
+        lane = lanes.by_seconds[seconds] = _Lane()
+    return lane
+
+
+def remaining_s() -> float | None:
+    """Seconds (>= 0) until the innermost deadline that this task, or the one that started it, is under; None: there is none."""
+    limit = _still_on(_current.get())
+    if limit is None:
+        return None
+    return max(0.0, limit.until_s - asyncio.get_running_loop().time())
+
+
+def _still_on(limit: deadline | None) -> deadline | None:
+    """The innermost whose block has not ended; a task may outlive the block that it was started in."""
+    while limit is not None and limit.is_over:
+        limit = limit._outer  # noqa: SLF001 - its own kind
+    return limit
