@@ -271,11 +271,13 @@ class Circuit:
 
     def _find_overdue(self, now_s: float) -> None:
         """Count the calls in flight that are slow already, each at the moment it became so."""
+        slow_s = self.settings.slow_call_s or inf
+        self._count_quiet_passes()
         starts = sorted(start_s for start_s in self._flights.copy().values() if start_s < inf)
         late = [start_s for start_s in starts if self._is_overdue(start_s, now_s)]
         for start_s in late[self._overdue :]:
             self._overdue += 1
-            if self._trip_if_bad(start_s + self._slow_call_s):
+            if self._trip_if_bad(start_s + slow_s):
                 return
         in_time = starts[len(late) :]
         self._check_s = (in_time[0] if in_time else now_s) + self._slow_call_s

@@ -74,6 +74,7 @@ class WebSocketBreakerSettings:
 
 _OWN_WORDS = {
     "BreakerSettings.": "",
+    " or None": "",
     "consecutive_failures": "max_failures",
     "max_open_s": "max_reset_timeout",
     "open_s": "reset_timeout",

@@ -43,19 +43,17 @@ async def test_scenario_25_interleaved_blocks_keep_their_own_durations(rig, cloc
 async def test_scenario_25_an_exception_in_the_block_goes_through_unchanged(rig, kind):
     r = rig()
     original = OSError("original")
+
+    async def block():
+        guard = r.breaker.acquire() if "permit" in kind else r.breaker
+        if "async" in kind:
+            async with guard:
+                raise original
+        with guard:
+            raise original
+
     with pytest.raises(OSError, match="original") as info:
-        if kind == "sync":
-            with r.breaker:
-                raise original
-        elif kind == "async":
-            async with r.breaker:
-                raise original
-        elif kind == "permit":
-            with r.breaker.acquire():
-                raise original
-        else:
-            async with r.breaker.acquire():
-                raise original
+        await block()
     assert info.value is original
     assert r.breaker.snapshot().totals.failures == 1
 
@@ -67,6 +65,19 @@ def test_scenario_25_blocks_nest(rig):
         outer.clock.advance(1)
     assert outer.breaker.snapshot().totals.successes == 2
     assert inner.breaker.snapshot().totals.successes == 1
+
+
+def test_scenario_25_blocks_may_end_in_the_order_they_began(rig):
+    first, second = rig(name="first", slow_call_s=3.0), rig(name="second", slow_call_s=3.0)
+    first.breaker.__enter__()
+    first.clock.advance(2)
+    second.breaker.__enter__()
+    first.clock.advance(2)
+    first.breaker.__exit__(None, None, None)
+    second.breaker.__exit__(None, None, None)
+    assert first.breaker.snapshot().totals.slow == 1
+    assert second.breaker.snapshot().totals.slow == 0
+    assert second.breaker.snapshot().totals.successes == 1
 
 
 async def test_scenario_25_a_block_of_a_child_task_is_its_own(rig):

@@ -306,7 +306,12 @@ def test_a_permit_settles_once(rig):
     permit.fail(OSError("too late"))
     permit.cancel()
     seen = r.breaker.snapshot()
-    assert (seen.totals.successes, seen.totals.failures, seen.totals.cancelled, seen.totals.stale_results) == (1, 0, 0, 0)
+    assert (seen.totals.successes, seen.totals.failures, seen.totals.cancelled, seen.totals.stale_results) == (
+        1,
+        0,
+        0,
+        0,
+    )
     assert seen.in_flight == 0
 
 

@@ -105,11 +105,10 @@ async def test_scenario_27_an_async_generator_that_fails_counts_once_and_deliver
         raise OSError("cut")
 
     assert inspect.isasyncgenfunction(stream)
-    items = []
+    items = stream()
+    assert [await anext(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="cut"):
-        async for item in stream():
-            items.append(item)
-    assert items == [0, 1, 2]
+        await anext(items)
     assert totals(r) == (0, 1, 0)
 
 

@@ -18,7 +18,15 @@ def settle(permit, is_success):
 
 def seen_but_for_stale(r):
     seen = r.breaker.snapshot()
-    return (seen.state, seen.calls, seen.failures, seen.retry_in_s, seen.failed_rounds, seen.last_failure, seen.in_flight)
+    return (
+        seen.state,
+        seen.calls,
+        seen.failures,
+        seen.retry_in_s,
+        seen.failed_rounds,
+        seen.last_failure,
+        seen.in_flight,
+    )
 
 
 @pytest.mark.parametrize("is_success", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 
@@ -159,7 +160,7 @@ def test_scenario_24_the_order_of_events_is_the_order_of_transitions(rig):
     r.breaker.add_listener(late.append)
     r.fail(4)
     r.fail(4)
-    assert all(before.new_state is after.old_state for before, after in zip(r.events, r.events[1:], strict=False))
+    assert all(before.new_state is after.old_state for before, after in itertools.pairwise(r.events))
     assert late == r.events
     assert r.steps[:3] == [("CLOSED", "OPEN"), ("OPEN", "FORCED_OPEN"), ("FORCED_OPEN", "CLOSED")]
 
@@ -189,7 +190,7 @@ def test_waiting_events_are_bounded_and_the_dropped_ones_counted(clock):
 
 async def test_events_scheduled_on_a_loop_that_died_come_with_the_next_ones(clock):
     lost = []
-    breaker = Breaker("b", ONE, clock=clock, rng=random.Random(1), deliver=lambda run: lost.append(run))
+    breaker = Breaker("b", ONE, clock=clock, rng=random.Random(1), deliver=lost.append)
     told = []
     breaker.add_listener(told.append)
     trip(breaker)

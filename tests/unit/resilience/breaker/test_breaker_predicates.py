@@ -35,8 +35,8 @@ def test_scenario_23_ignore_wins_when_both_match(rig):
 async def test_scenario_23_a_result_may_be_a_failure(rig):
     r = rig(record_result=lambda result: result is None)
     for _ in range(3):
-        assert r.breaker.call(dict().get, "missing") is None
-    assert await r.breaker.execute(dict().get, "missing") is None
+        assert r.breaker.call({}.get, "missing") is None
+    assert await r.breaker.execute({}.get, "missing") is None
     assert r.state is OPEN
     assert r.breaker.snapshot().last_failure == "result None"
 
@@ -65,7 +65,12 @@ def test_scenario_23_an_error_predicate_that_raises_leaves_the_error_and_counts_
     seen = r.breaker.snapshot()
     assert (seen.totals.failures, seen.predicate_errors) == (3, 3)
     assert logs == [
-        {"event": "breaker.predicate_failed", "log_level": "error", "breaker": "target", "error": "ZeroDivisionError('mine')"}
+        {
+            "event": "breaker.predicate_failed",
+            "log_level": "error",
+            "breaker": "target",
+            "error": "ZeroDivisionError('mine')",
+        }
     ]
 
 

@@ -34,7 +34,9 @@ OUT_OF_RANGE = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in OUT_OF_RANGE.items() for value in values])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in OUT_OF_RANGE.items() for value in values]
+)
 def test_a_value_out_of_range_is_named_with_what_was_got(name, value):
     with pytest.raises(ValueError, match=f"BreakerSettings.{name} must be ") as info:
         BreakerSettings(**{name: value})
@@ -42,7 +44,9 @@ def test_a_value_out_of_range_is_named_with_what_was_got(name, value):
 
 
 def test_every_setting_is_checked():
-    assert set(OUT_OF_RANGE) | {"expired_probe_fails", "counts_open_errors"} == {field.name for field in fields(BreakerSettings)}
+    assert set(OUT_OF_RANGE) | {"expired_probe_fails", "counts_open_errors"} == {
+        field.name for field in fields(BreakerSettings)
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 import threading
@@ -79,7 +80,7 @@ def test_scenario_28_each_trip_is_one_event_and_every_call_is_accounted_for():
     assert totals.failures + totals.successes + totals.stale_results == failed + passed
     assert totals.trips > 10
     assert sum(event.new_state is CircuitState.OPEN for event in events) == totals.trips
-    assert all(before.new_state is after.old_state for before, after in zip(events, events[1:], strict=False))
+    assert all(before.new_state is after.old_state for before, after in itertools.pairwise(events))
 
 
 def test_scenario_28_a_snapshot_is_never_torn():
