@@ -9,19 +9,20 @@ export const WINDOWS_S = [[120, "2 min"], [300, "5 min"], [900, "15 min"], [3600
 
 export class HostHeader {
   /** Where the focus goes when the page of the host opens. */ title = h("h1", { tabindex: "-1", dataset: { testid: "host-name" } });
-  #chip = h("span", { class: "chip", dataset: { testid: "host-health" } });
-  #silence = h("p", { class: "silence", role: "status", dataset: { testid: "silence" }, hidden: true });
+  #chip = h("span", { class: "chip", role: "status", dataset: { testid: "host-health" } });
+  #silence = h("p", { class: "silence", dataset: { testid: "silence" }, hidden: true });
   #labels = h("p", { class: "labels" });
   #facts = h("p", { class: "host-facts" });
 
   /** @param {string} name @param {number} window_s */
   constructor(name, window_s) {
     setText(this.title, name);
+    /** Chooses the stretch of time. */ this.window = windowSelect(name, window_s);
     this.root = h(
       "header",
       { class: "host-head" },
       h("a", { class: "back", href: "#/" }, "← All hosts"),
-      h("div", { class: "host-line" }, this.title, this.#chip, this.#labels, windowSelect(name, window_s)),
+      h("div", { class: "host-line" }, this.title, this.#chip, this.#labels, this.window),
       this.#facts,
       this.#silence,
     );

@@ -52,8 +52,9 @@ export class HostView {
     return this.#data.agent;
   }
 
-  focus() {
-    this.#header.title.focus({ preventScroll: true });
+  /** @param {boolean} isSameHost True keeps the focus where another stretch of time was chosen. */
+  focus(isSameHost) {
+    (isSameHost ? this.#header.window : this.#header.title).focus({ preventScroll: true });
   }
 
   /** Ask for everything (again): at the start and after an outage. */

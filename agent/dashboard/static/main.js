@@ -65,6 +65,7 @@ function go() {
   const route = parseRoute(location.hash);
   const scroll_px = scrollY;
   if (!fleetBox.hidden) fleetScroll_px = scroll_px;
+  const isSameHost = host !== null && host.name === route.host;
   host?.close();
   host = route.host ? new HostView(api, store, route.host, route.window_s ?? DEFAULT_WINDOW_S) : null;
   hostBox.replaceChildren(...(host ? [host.root] : []));
@@ -74,6 +75,6 @@ function go() {
   live.subscribe(host?.name ?? null);
   if (!host) fleet.shown();
   else if (live.phase === "live") host.reload();
-  scrollTo(0, host ? 0 : fleetScroll_px);
-  (host ?? fleet).focus();
+  scrollTo({ top: host ? 0 : fleetScroll_px, behavior: "instant" });
+  (host ?? fleet).focus(isSameHost);
 }

@@ -208,3 +208,14 @@ async def test_a_host_that_nobody_knows_is_said_to_be_unknown(hub, open_page):
         hub.store("nobody", time.time(), values(1.0))
         await hub.tell_agents()
         await watched.wait_for("() => document.querySelectorAll('[data-testid=chart]').length > 2")
+
+
+async def test_another_stretch_of_time_is_chosen_kept_in_the_address_and_filled_from_history(hub, open_page):
+    with_history(hub, seconds=400)
+    async with open_page(f"{hub.url}#/host/{NAME}?window=120") as watched:
+        assert (await opened_chart(watched))[0] <= 121
+        await watched.page.get_by_label("Time shown").select_option("900")
+        await watched.wait_for("(s) => document.querySelector(s)?.dataset.points === '400'", CHART)
+        assert watched.page.url.endswith(f"#/host/{NAME}?window=900")
+        assert await watched.page.evaluate("document.activeElement.dataset.testid") == "window"
+        assert watched.complaints == []
