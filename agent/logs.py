@@ -86,6 +86,12 @@ def mask_secrets(_logger: object, _method: str, facts: EventDict) -> EventDict:
     return facts
 
 
+def in_reading_order(_logger: object, _method: str, facts: EventDict) -> EventDict:
+    """Time, level and event before the facts."""
+    head = {key: facts.pop(key) for key in ("timestamp", "level", "event") if key in facts}
+    return {**head, **facts}
+
+
 def journal_line(_logger: object, _method: str, facts: EventDict) -> str:
     """`<4>breaker.opened target=hub failures=5`: the priority as the journal reads it, then the event and its facts."""
     priority = _PRIORITY.get(facts.pop("level", "info"), 6)
@@ -106,7 +112,8 @@ def _processors(chosen: str, *, is_tty: bool) -> list[Processor]:
     if chosen == "journal":
         return [*head, structlog.processors.format_exc_info, journal_line]
     if chosen == "json":
-        return [*head, stamp, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        json_line = structlog.processors.JSONRenderer(default=str)
+        return [*head, stamp, structlog.processors.format_exc_info, in_reading_order, json_line]
     plain = structlog.dev.plain_traceback
     return [*head, stamp, structlog.dev.ConsoleRenderer(colors=is_tty, exception_formatter=plain)]
 

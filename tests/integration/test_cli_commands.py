@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,6 +118,16 @@ def test_hub_refuses_to_listen_in_the_open(rebellion: Rebellion) -> None:
     assert run.returncode == 78
     assert "hub.listen: listens on '0.0.0.0:0', which others can reach, without TLS" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_port_in_use_is_one_line_and_1(rebellion: Rebellion) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        run = rebellion("hub", REBELLION_HUB__LISTEN=address)
+    (line,) = run.stderr.splitlines()
+    assert run.returncode == 1
+    assert line.startswith("rebellion: ")
+    assert address in line
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def test_json_lines_carry_event_level_time_and_facts(start: Start) -> None:
     stream = start(format="json")
     structlog.get_logger().warning("breaker.opened", target="hub", failures=5)
     entry = json.loads(stream.getvalue())
+    assert list(entry) == ["timestamp", "level", "event", "target", "failures"]
     assert entry.pop("timestamp").endswith("Z")
     assert entry == {"event": "breaker.opened", "level": "warning", "target": "hub", "failures": 5}
 
