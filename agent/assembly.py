@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.builtin import load_builtin
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
@@ -19,7 +18,7 @@ from agent.model import Level
 from agent.numeric.rate import CounterRates
 from agent.resilience.breaker import Breaker, BreakerEvent, BreakerSettings, CircuitState, deliver_now
 from agent.resilience.buffer import BatchBuffer, BufferSettings
-from agent.resilience.recovery import DEFAULT_POLICIES, LADDER, Policy, RecoveryEngine
+from agent.resilience.recovery import DEFAULT_POLICIES, Policy, RecoveryEngine
 
 if TYPE_CHECKING:
     from agent.config.loaded import CollectorInstance, LoadedConfig, SinkInstance
@@ -170,26 +169,17 @@ class Assembly:
         )
 
     def _make_recovery(self) -> RecoveryEngine:
-        policies = [*DEFAULT_POLICIES, *map(_policy, self._loaded.config.policies)]
-        named = {name for policy in policies for name in policy.strategies} | set(LADDER)
+        methods: dict[str, RecoveryMethod] = {
+            name: choice.make(PluginHost("recovery", name, self._shared))
+            for name, choice in self._loaded.recoveries.items()
+        }
         return RecoveryEngine(
-            policies,
-            {name: self._recovery_method(name) for name in sorted(named | self._loaded.recoveries.keys())},
+            [*DEFAULT_POLICIES, *map(_policy, self._loaded.config.policies)],
+            methods,
             clock=self._shared.clock,
             rng=self._shared.rng,
             on_event=self._shared.events.emit,
         )
-
-    def _recovery_method(self, name: str) -> RecoveryMethod:
-        """The configured strategy; a built-in one that only the default policies name runs with its defaults."""
-        host = PluginHost("recovery", name, self._shared)
-        choice = self._loaded.recoveries.get(name)
-        if choice is not None:
-            configured: RecoveryMethod = choice.make(host)
-            return configured
-        registration = load_builtin("recovery", name)
-        method: RecoveryMethod = registration.factory(registration.config and registration.config(), host)
-        return method
 
 
 def _policy(section: PolicySection) -> Policy:
