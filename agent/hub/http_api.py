@@ -15,7 +15,7 @@ import msgspec
 from agent.clock import Clock
 from agent.dashboard import asset
 from agent.hub.fleet import Fleet, FleetAgent
-from agent.hub.store import Points, SeriesRow, StoreReader
+from agent.hub.store import Points, SeriesRow, StoreReader, TooManyPoints
 
 __all__ = ["Answer", "HttpApi", "parse_target"]
 
@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _DEFAULT_SPAN_S = 300.0
 _MAX_EVENTS = 1000
+_MAX_POINTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ class HttpApi:
             found = await query_function(query)
         except _BadQuery as error:
             return Answer(error.status, msgspec.json.encode({"error": str(error)}) + b"\n")
-        return Answer(200, msgspec.json.encode(found))
+        except TooManyPoints as error:
+            return Answer(400, msgspec.json.encode({"error": str(error)}) + b"\n")
+        return Answer(200, await self._read(msgspec.json.encode, found))
 
     async def _agents(self, query: Query) -> Any:
         return {"agents": self._fleet.describe()}
@@ -151,7 +154,7 @@ class HttpApi:
 
     def _points(self, agent_id: int, text: str, name: str, from_ns: int, to_ns: int) -> list[tuple[SeriesRow, Points]]:
         rows = [row for row in self._reader.series(agent_id, name) if not text or row.text == text]
-        points = self._reader.points(agent_id, [row.series_id for row in rows], from_ns, to_ns) if rows else {}
+        points = self._reader.points(agent_id, [row.series_id for row in rows], from_ns, to_ns, _MAX_POINTS)
         return [(row, points[row.series_id]) for row in rows]
 
     def _agent(self, query: Query) -> FleetAgent:

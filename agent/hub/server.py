@@ -93,10 +93,10 @@ class Hub:
         """
         with (
             StateFolder(Path(self._config.state_dir)) as folder,
-            ThreadPoolExecutor(1, "hub-write") as writing,
-            ThreadPoolExecutor(1, "hub-read") as reading,
             contextlib.closing(folder.open_store()) as store,
             contextlib.closing(folder.open_reader()) as reader,
+            ThreadPoolExecutor(1, "hub-write") as writing,
+            ThreadPoolExecutor(1, "hub-read") as reading,
         ):
             writer = Writer(store, writing, clock=self._clock, log=self._log)
             fleet = Fleet(reader.agents(), max_agents=self._config.max_agents)

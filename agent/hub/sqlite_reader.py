@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.hub.sqlite_schema import open_for_reading
-from agent.hub.store import AgentRow, EventRow, Points, SeriesRow
+from agent.hub.store import AgentRow, EventRow, Points, SeriesRow, TooManyPoints
 
 __all__ = ["SqliteReader"]
 
@@ -38,16 +38,23 @@ class SqliteReader:
         )
         return [SeriesRow(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows]
 
-    def points(self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int) -> dict[int, Points]:
+    def points(
+        self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int, limit: int
+    ) -> dict[int, Points]:
         """See `StoreReader.points`."""
         found = {series_id: Points([], []) for series_id in series_ids}
         places = _Places(series_ids)
+        count = 0
         rows = self._connection.execute(
             "SELECT time_ns, ids, points FROM batch WHERE agent_id = ? AND time_ns BETWEEN ? AND ? ORDER BY time_ns",
             (agent_id, from_ns, to_ns),
         )
         for time_ns, ids, values in rows:
-            for series_id, offset in places.of(ids):
+            wanted = places.of(ids)
+            count += len(wanted)
+            if count > limit:
+                raise TooManyPoints(f"more than {limit} points; ask for less time or fewer series")
+            for series_id, offset in wanted:
                 points = found[series_id]
                 points.times_ns.append(time_ns)
                 points.values.append(_VALUE.unpack_from(values, offset)[0])

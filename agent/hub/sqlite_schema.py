@@ -80,13 +80,14 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         StoreError: It is not a store, is damaged, or was written by a newer version.
     """
     try:
+        path.touch(mode=0o600)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         _bring_up_to_date(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"{path}: cannot be opened as a store: {error}; move it away to start with an empty one"
         ) from None

@@ -24,12 +24,17 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreReader",
+    "TooManyPoints",
     "Write",
 ]
 
 
 class StoreError(RebellionError):
     """The store cannot be opened, or could not write what was asked of it."""
+
+
+class TooManyPoints(RebellionError):
+    """A query whose answer would be larger than an answer may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +220,14 @@ class StoreReader(Protocol):
         """The agent's series, by text; only those of that name unless it is ""."""
         ...
 
-    def points(self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int) -> dict[int, Points]:
-        """Points with from <= time <= to; every id asked for is in the answer."""
+    def points(
+        self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int, limit: int
+    ) -> dict[int, Points]:
+        """Points with from <= time <= to; every id asked for is in the answer.
+
+        Raises:
+            TooManyPoints: There are more than `limit` in all.
+        """
         ...
 
     def events(self, agent_id: int | None, from_ns: int, to_ns: int, limit: int) -> list[EventRow]:

@@ -18,8 +18,6 @@ class CloseCode(IntEnum):
     """A text frame where binary was agreed, or the reverse."""
     NOT_DECODABLE = 1007
     """Neither JSON nor MessagePack, or not shaped as its type says."""
-    POLICY = 1008
-    """A rule of this hub forbids it."""
     TOO_BIG = 1009
     """A frame, also after inflating, above `max_frame_bytes`."""
     INTERNAL = 1011

@@ -68,6 +68,11 @@ class _Typed(Struct):
 
 
 _JsonMessage = Hello | Welcome | SeriesMessage | _JsonBatch | EventMessage | GapMessage | Ack | Nack | Bye
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+_PARSE: msgspec.json.Decoder[_JsonMessage] = msgspec.json.Decoder(_JsonMessage)
+_UNPACK_TYPE = msgspec.msgpack.Decoder(_Typed)
+_PARSE_TYPE = msgspec.json.Decoder(_Typed)
 _NOT_DECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError)
 
 
@@ -86,9 +91,6 @@ class Codec:
         self.max_frame_bytes = max_frame_bytes
         self.max_send_bytes = max_frame_bytes
         self._compress = compress
-        self._pack = msgspec.msgpack.Encoder()
-        self._unpack: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-        self._parse: msgspec.json.Decoder[_JsonMessage] = msgspec.json.Decoder(_JsonMessage)
 
     def encode(self, message: Message) -> Frame:
         """The frame of a message.
@@ -101,7 +103,7 @@ class Codec:
             frame = msgspec.json.encode(plain)
             _check_size(len(frame), self.max_send_bytes, "message")
             return frame.decode()
-        packed = self._pack.encode(message)
+        packed = _PACK.encode(message)
         if self._compress and len(packed) > _COMPRESS_FROM_BYTES:
             packed = min(packed, zlib.compress(packed, 1), key=len)
         _check_size(len(packed), self.max_send_bytes, "message")
@@ -125,15 +127,15 @@ class Codec:
     def _decode_msgpack(self, frame: bytes) -> Message:
         data = self._inflate(frame) if frame[:1] == _ZLIB_FIRST_BYTE else frame
         try:
-            return self._unpack.decode(data)
+            return _UNPACK.decode(data)
         except _NOT_DECODABLE as error:
-            raise _refusal(error, data, msgspec.msgpack.Decoder(_Typed)) from None
+            raise _refusal(error, data) from None
 
     def _decode_json(self, frame: str) -> Message:
         try:
-            message = self._parse.decode(frame)
+            message = _PARSE.decode(frame)
         except _NOT_DECODABLE as error:
-            raise _refusal(error, frame, msgspec.json.Decoder(_Typed)) from None
+            raise _refusal(error, frame) from None
         return _from_json_batch(message) if isinstance(message, _JsonBatch) else message
 
     def _inflate(self, frame: bytes) -> bytes:
@@ -197,18 +199,13 @@ def _pack_floats(values: list[float | None]) -> bytes:
     return struct.pack(f"<{len(values)}d", *(float("nan") if value is None else value for value in values))
 
 
-def _refusal(
-    error: Exception,
-    data: Frame,
-    typed: msgspec.msgpack.Decoder[_Typed] | msgspec.json.Decoder[_Typed],
-) -> ProtocolError:
+def _refusal(error: Exception, data: Frame) -> ProtocolError:
     """Tell an unknown message apart from a broken one."""
     if isinstance(error, msgspec.ValidationError):
         try:
-            kind = typed.decode(data)  # type: ignore[arg-type]  # the caller pairs text with JSON and bytes with MessagePack
+            kind = _PARSE_TYPE.decode(data).type if isinstance(data, str) else _UNPACK_TYPE.decode(data).type
         except _NOT_DECODABLE:
-            pass
-        else:
-            if kind.type not in MESSAGE_TYPES:
-                return ProtocolError(f"unknown message {kind.type[:64]!r}", CloseCode.UNKNOWN_MESSAGE)
+            return ProtocolError("not a message: its type is no text", CloseCode.NOT_DECODABLE)
+        if kind not in MESSAGE_TYPES:
+            return ProtocolError(f"unknown message {kind[:64]!r}", CloseCode.UNKNOWN_MESSAGE)
     return ProtocolError(f"not a message: {error}"[:200], CloseCode.NOT_DECODABLE)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["definition_message", "record_message"]
 
 _MAX_DETAILS = 64
+_MAX_LABELS = 64
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -31,7 +32,7 @@ def definition_message(series_id: int, series: Series) -> SeriesDefinition:
     return SeriesDefinition(
         id=series_id,
         name=_plain(series.name, 256),
-        labels={_plain(name, 256): _plain(value, 1024) for name, value in series.labels},
+        labels={_plain(name, 256): _plain(value, 1024) for name, value in series.labels[:_MAX_LABELS]},
         unit=_plain(series.unit, 64),
         kind=series.kind.value,
     )
@@ -40,7 +41,7 @@ def definition_message(series_id: int, series: Series) -> SeriesDefinition:
 def _batch(batch: Batch, seq: int) -> BatchMessage:
     return BatchMessage(
         seq=seq,
-        time_ns=batch.time_ns,
+        time_ns=max(0, batch.time_ns),
         ids=batch.ids.astype("<u4", copy=False).tobytes(),
         values=_float_bytes(batch.values),
         flags=None if batch.flags is None else batch.flags.tobytes(),
@@ -49,13 +50,19 @@ def _batch(batch: Batch, seq: int) -> BatchMessage:
 
 
 def _gap(gap: Gap, seq: int) -> GapMessage:
-    return GapMessage(seq=seq, from_ns=gap.from_ns, to_ns=gap.to_ns, points=gap.points, reason=_plain(gap.reason, 64))
+    return GapMessage(
+        seq=seq,
+        from_ns=max(0, gap.from_ns),
+        to_ns=max(0, gap.to_ns),
+        points=gap.points,
+        reason=_plain(gap.reason, 64),
+    )
 
 
 def _event(event: Event, seq: int) -> EventMessage:
     return EventMessage(
         seq=seq,
-        time_ns=event.time_ns,
+        time_ns=max(0, event.time_ns),
         kind=_plain(event.kind, 256),
         component=_plain(event.component, 256) or "agent",
         level=event.level.value,

@@ -10,7 +10,7 @@ from agent.errors import ConfigError
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.state_folder import StateFolder
-from agent.hub.store import Appended, BatchWrite, EventWrite, Registration, SeriesWrite, StoreError
+from agent.hub.store import Appended, BatchWrite, EventWrite, Registration, SeriesWrite, StoreError, TooManyPoints
 
 LOAD = SeriesWrite("load_1m", (), "", "gauge")
 CORE0 = SeriesWrite("cpu_ratio", (("core", "0"),), "ratio", "gauge")
@@ -71,20 +71,32 @@ def opened(tmp_path):
 
 def test_points_come_back_by_series_and_time(opened):
     opened.append(*(opened.batch(seq) for seq in (1, 2, 3)))
-    found = opened.reader.points(opened.ids.agent_id, [opened.core0], 20, 30)
+    found = opened.reader.points(opened.ids.agent_id, [opened.core0], 20, 30, 99)
     assert found[opened.core0].times_ns == [20, 30]
     assert found[opened.core0].values == [0.2, 0.3]
 
 
 def test_a_series_without_points_gives_empty_arrays(opened):
-    found = opened.reader.points(opened.ids.agent_id, [opened.load, 999], 0, 10**18)
+    found = opened.reader.points(opened.ids.agent_id, [opened.load, 999], 0, 10**18, 99)
     assert (found[opened.load].times_ns, found[999].values) == ([], [])
+
+
+def test_an_answer_that_would_be_too_large_is_refused(opened):
+    opened.append(*(opened.batch(seq) for seq in range(1, 5)))
+    both = [opened.load, opened.core0]
+    assert len(opened.reader.points(opened.ids.agent_id, both, 0, 99, 8)) == 2
+    with pytest.raises(TooManyPoints, match="more than 7 points"):
+        opened.reader.points(opened.ids.agent_id, both, 0, 99, 7)
+
+
+def test_only_the_owner_may_read_the_file(opened):
+    assert opened.path.stat().st_mode & 0o077 == 0
 
 
 def test_a_record_sent_twice_is_stored_once(opened):
     assert opened.append(opened.batch(1), opened.batch(1)) == [Appended.STORED, Appended.DUPLICATE]
     assert opened.append(opened.batch(1)) == [Appended.DUPLICATE]
-    assert len(opened.reader.points(opened.ids.agent_id, [opened.load], 0, 99)[opened.load].values) == 1
+    assert len(opened.reader.points(opened.ids.agent_id, [opened.load], 0, 99, 99)[opened.load].values) == 1
     assert opened.reader.agents()[0].duplicates_total == 2
 
 
@@ -156,7 +168,7 @@ def test_what_is_too_old_goes_in_small_steps_and_the_rest_stays(opened):
         with opened.store.transaction():
             steps.append(opened.store.expire(before_ns=8, limit=3))
     assert steps == [3, 3, 1, 0]
-    assert opened.reader.points(opened.ids.agent_id, [opened.load], 0, 999)[opened.load].values == [8.0, 9.0, 10.0]
+    assert opened.reader.points(opened.ids.agent_id, [opened.load], 0, 999, 99)[opened.load].values == [8.0, 9.0, 10.0]
 
 
 def test_a_wrong_clock_of_an_agent_does_not_decide_what_is_deleted(opened):
