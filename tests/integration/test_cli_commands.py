@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -253,3 +254,16 @@ def test_commands_that_only_look_import_nothing_heavy(home: Path, words: list[st
     environ = {"HOME": str(home), "PYTHONPATH": path}
     run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, env=environ)
     assert run.stderr == "[]\n"
+
+
+def test_every_command_is_documented_and_nothing_else(rebellion: Rebellion) -> None:
+    def commands_of(*words: str) -> list[str]:
+        text = rebellion(*words, "--help").stdout.partition("COMMAND\n")[2]
+        return re.findall(r"^    (\w+)", text, re.MULTILINE)
+
+    offered = set()
+    for command in commands_of():
+        offered |= {f"{command} {inner}" for inner in commands_of(command)} or {command}
+    text = (REPOSITORY / "docs/install.md").read_text()
+    documented = set(re.findall(r"^\| `rebellion ([a-z ]+?)(?: NAME)?` \|", text, re.MULTILINE))
+    assert documented == offered
