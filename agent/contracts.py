@@ -183,6 +183,7 @@ class Block:
         priority: int64; higher matters more.
         is_exceptional: bool; anomalous or critical points.
         weights: How many produced points each stands for already, float64, >= 1.
+        is_last: False when the buffer shows its content stretch by stretch (see `Sampler`) and newer points follow this block.
     """
 
     monotonic_s: FloatArray
@@ -191,6 +192,7 @@ class Block:
     priority: NDArray[np.int64]
     is_exceptional: NDArray[np.bool_]
     weights: FloatArray
+    is_last: bool = True
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -203,15 +205,21 @@ class Kept:
     Attributes:
         index: Positions in the block, rising, no position twice, at most the budget, int64.
         weights: How many produced points each kept one stands for, float64, same shape.
+        values: Finite values to send in place of the points' own (a mean of those they stand for); None: as they are.
     """
 
     index: NDArray[np.int64]
     weights: FloatArray
+    values: FloatArray | None = None
 
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Chooses which points stay when more is buffered than may stay. Pure: it neither blocks nor keeps the block."""
+    """Chooses which points stay when more is buffered than may stay. Pure: it neither blocks nor keeps the block.
+
+    A sampler with a true attribute `works_in_stretches` chooses as well within any stretch of time as over the whole; a large
+    buffer then shows it one stretch at a time, so that no single call takes long.
+    """
 
     def keep(self, block: Block, budget: int, /) -> Kept:
         """At most `budget` (>= 0) points of the block. A result that breaks `Kept`'s rules is replaced by the newest points."""

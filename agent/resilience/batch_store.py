@@ -1,132 +1,52 @@
-"""Batches, packed into columns: 12 to 21 bytes a point, whatever the size of the ticks they came in."""
+"""Where the daemon's buffer keeps its batches, and how it thins them out."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.contracts import Block, Kept
 from agent.model import Batch, PointFlag
 from agent.resilience.ledger import Dropped
+from agent.resilience.sampler_guard import SamplerGuard
+from agent.resilience.segment import ROW_BYTES, SAMPLED_POINT_BYTES, Segment, batch_bytes, joined, pack, picked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.model import FlagArray, FloatArray, IdArray
+    from agent.model import FlagArray, FloatArray
 
-__all__ = ["BatchStore", "Segment", "batch_bytes"]
+__all__ = ["BatchStore"]
 
 PACK_COUNT = 64
 """Batches that wait as they came before they are packed together."""
-SEGMENT_POINTS = 16_384
-"""Points of a packed segment at most (a larger batch makes a larger one): the memory that is freed in one piece."""
-ROW_BYTES = 24
-SAMPLED_POINT_BYTES = 21
+STRETCH_POINTS = 16_384
+"""About how many points at least a sampler that `works_in_stretches` is shown at once."""
+STRETCH_TICKS = 32
+"""How many ticks of the widest kind at least."""
+ALIKE_RATIO = 1.5
+"""Segments share a stretch when their points stand for numbers of produced points that differ by no more than this."""
 
 
-def batch_bytes(batch: Batch) -> int:
-    """Bytes that a batch takes when packed."""
-    size = batch.ids.nbytes + batch.values.nbytes + ROW_BYTES
-    if batch.flags is not None:
-        size += batch.flags.nbytes
-    if batch.weights is not None:
-        size += batch.weights.nbytes
-    return size
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Neighbouring segments that are to be thinned out together.
 
+    Attributes:
+        segments: Those; some may have been taken since.
+        points: How many points they had.
+        budget: How many are to stay.
+        is_last: False when newer points follow.
+    """
 
-@dataclass(slots=True)
-class Segment:
-    """Batches end to end. Row `i` is one batch: its points are `starts[i]:starts[i + 1]`; rows before `head` are gone."""
-
-    time_ns: NDArray[np.int64]
-    monotonic_s: FloatArray
-    starts: NDArray[np.int64]
-    ids: IdArray
-    values: FloatArray
-    flags: FlagArray | None
-    weights: FloatArray | None
-    head: int = 0
-
-    @property
-    def is_empty(self) -> bool:
-        return self.head >= len(self.time_ns)
-
-    def row(self, number: int) -> Batch:
-        points = slice(int(self.starts[number]), int(self.starts[number + 1]))
-        return Batch(
-            int(self.time_ns[number]),
-            float(self.monotonic_s[number]),
-            self.ids[points],
-            self.values[points],
-            None if self.flags is None else self.flags[points],
-            None if self.weights is None else self.weights[points],
-        )
-
-    def row_bytes(self, number: int) -> int:
-        return int(self.starts[number + 1] - self.starts[number]) * self._point_bytes + ROW_BYTES
-
-    @property
-    def _point_bytes(self) -> int:
-        return 12 + (self.flags is not None) + 8 * (self.weights is not None)
-
-    def bytes(self) -> int:
-        """Bytes of the rows that are left."""
-        points = int(self.starts[-1] - self.starts[self.head])
-        return points * self._point_bytes + (len(self.time_ns) - self.head) * ROW_BYTES
-
-
-def pack(batches: Sequence[Batch]) -> Segment:
-    """Put batches end to end; flags and weights get a column when any batch has them."""
-    starts = np.zeros(len(batches) + 1, np.int64)
-    sizes = [batch.points for batch in batches]
-    np.cumsum(sizes, out=starts[1:])
-    has_flags = any(batch.flags is not None for batch in batches)
-    has_weights = any(batch.weights is not None for batch in batches)
-    return Segment(
-        np.array([batch.time_ns for batch in batches], np.int64),
-        np.array([batch.monotonic_s for batch in batches], np.float64),
-        starts,
-        np.concatenate([batch.ids for batch in batches]),
-        np.concatenate([batch.values for batch in batches]),
-        _joined_column([batch.flags for batch in batches], sizes, 0, np.uint8) if has_flags else None,
-        _joined_column([batch.weights for batch in batches], sizes, 1, np.float64) if has_weights else None,
-    )
-
-
-def _column(given: NDArray[Any] | None, size: int, default: int, dtype: type) -> NDArray[Any]:
-    return np.full(size, default, dtype) if given is None else given
-
-
-def _joined(segments: Sequence[Segment]) -> Segment:
-    """All rows that are left in these segments, as one."""
-    left = [(segment, int(segment.starts[segment.head])) for segment in segments]
-    sizes = [len(segment.ids) - start for segment, start in left]
-    row_sizes = np.concatenate([np.diff(segment.starts[segment.head :]) for segment in segments])
-    has_flags = any(segment.flags is not None for segment in segments)
-    has_weights = any(segment.weights is not None for segment in segments)
-    return Segment(
-        np.concatenate([segment.time_ns[segment.head :] for segment in segments]),
-        np.concatenate([segment.monotonic_s[segment.head :] for segment in segments]),
-        np.append(np.zeros(1, np.int64), np.cumsum(row_sizes)),
-        np.concatenate([segment.ids[start:] for segment, start in left]),
-        np.concatenate([segment.values[start:] for segment, start in left]),
-        _joined_column([s.flags if s.flags is None else s.flags[i:] for s, i in left], sizes, 0, np.uint8)
-        if has_flags
-        else None,
-        _joined_column([s.weights if s.weights is None else s.weights[i:] for s, i in left], sizes, 1, np.float64)
-        if has_weights
-        else None,
-    )
-
-
-def _joined_column(
-    parts: Sequence[NDArray[Any] | None], sizes: Sequence[int], default: int, dtype: type
-) -> NDArray[Any]:
-    return np.concatenate([_column(part, size, default, dtype) for part, size in zip(parts, sizes, strict=True)])
+    segments: Sequence[Segment]
+    points: int
+    budget: int
+    is_last: bool
 
 
 class BatchStore:
@@ -135,6 +55,7 @@ class BatchStore:
     def __init__(self) -> None:
         self._segments: deque[Segment] = deque()
         self._fresh: deque[Batch] = deque()
+        self._plan: deque[_Stretch] = deque()
         self._points = 0
         self._bytes = 0
 
@@ -205,16 +126,48 @@ class BatchStore:
     def clear(self) -> Dropped:
         return self.expire(float("inf"))
 
-    def compact(self, choose: Callable[[Block, int], Kept], max_points: int, max_bytes: int, /) -> Dropped:
+    @property
+    def is_compacting(self) -> bool:
+        return bool(self._plan)
+
+    def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
         if not self._points:
             return Dropped()
         self._pack_fresh()
-        whole = _joined(self._segments)
-        kept, weights = _choose(whole, choose, _budget(len(whole.time_ns), max_points, max_bytes))
-        self._segments, self._fresh = deque(_rebuilt(whole, kept, weights)), deque()
-        self._points = sum(len(segment.ids) for segment in self._segments)
-        self._bytes = sum(segment.bytes() for segment in self._segments)
+        rows = sum(len(segment.time_ns) - segment.head for segment in self._segments)
+        budget = _budget(rows, max_points, max_bytes)
+        self._plan.extend(
+            _planned(self._segments, budget, STRETCH_POINTS if guard.works_in_stretches else self._points)
+        )
+        return self.compact_more(guard)
+
+    def compact_more(self, guard: SamplerGuard, /) -> Dropped:
+        stretch = self._plan.popleft()
+        segments = [segment for segment in stretch.segments if not segment.is_empty]
+        if not segments:
+            return Dropped()
+        whole = joined(segments)
+        budget = stretch.budget * len(whole.ids) // stretch.points
+        kept, values = _choose(whole, guard, budget, stretch.is_last)
+        made = picked(whole, kept.index, kept.weights, values)
+        self._replace(segments, made)
+        self._points += len(kept.index) - len(whole.ids)
+        self._bytes += sum(segment.bytes() for segment in made) - sum(segment.bytes() for segment in segments)
         return _difference(whole, kept)
+
+    def _stretch_points(self) -> int:
+        """How many points make a stretch: so many that each series has a course in it."""
+        widest = max(int(np.diff(segment.starts).max()) for segment in self._segments)
+        return max(STRETCH_POINTS, STRETCH_TICKS * widest)
+
+    def _replace(self, old: Sequence[Segment], new: Sequence[Segment]) -> None:
+        """Put other segments in the place of these, which are neighbours."""
+        place = next(n for n, segment in enumerate(self._segments) if segment is old[0])
+        self._segments.rotate(-place)
+        for _ in old:
+            self._segments.popleft()
+        self._segments.extendleft(reversed(new))
+        self._segments.rotate(place)
 
     def _next_bytes(self) -> int:
         if self._segments:
@@ -247,6 +200,7 @@ class BatchStore:
         segment = self._segments.pop()
         self._fresh.extend(segment.row(n) for n in range(segment.head, len(segment.time_ns)))
         self._bytes += sum(map(batch_bytes, self._fresh)) - segment.bytes()
+        segment.head = len(segment.time_ns)
 
 
 def _budget(rows: int, max_points: int, max_bytes: int) -> int:
@@ -255,64 +209,63 @@ def _budget(rows: int, max_points: int, max_bytes: int) -> int:
     return max(0, min(max_points, max(by_rows, max_bytes // (SAMPLED_POINT_BYTES + ROW_BYTES))))
 
 
-def _choose(whole: Segment, choose: Callable[[Block, int], Kept], budget: int) -> tuple[NDArray[np.int64], FloatArray]:
-    """Positions that stay, rising, and their weights: all critical points, and what the sampler keeps of the others."""
+def _planned(segments: Sequence[Segment], budget: int, stretch_points: int) -> list[_Stretch]:
+    """Stretches of about so many points, each with its share of the budget: in proportion to what its points stand for."""
+    groups: list[list[Segment]] = []
+    sizes: list[int] = []
+    claims: list[float] = []
+    for segment in segments:
+        points, weight = segment.points, segment.weight
+        if not groups or sizes[-1] >= stretch_points or not _is_alike(weight / points, claims[-1] / sizes[-1]):
+            groups.append([])
+            sizes.append(0)
+            claims.append(0.0)
+        groups[-1].append(segment)
+        sizes[-1] += points
+        claims[-1] += weight
+    share, last = budget / sum(claims), len(groups) - 1
+    return [_Stretch(groups[n], sizes[n], min(sizes[n], int(share * claims[n])), n == last) for n in range(len(groups))]
+
+
+def _is_alike(one: float, other: float) -> bool:
+    return max(one, other) <= ALIKE_RATIO * min(one, other)
+
+
+def _choose(whole: Segment, guard: SamplerGuard, budget: int, is_last: bool) -> tuple[Kept, FloatArray]:
+    """The critical points and what the sampler keeps of the others, in positions of the whole; and all their values."""
     weights = np.ones(len(whole.ids)) if whole.weights is None else whole.weights.copy()
     flags = np.zeros(len(whole.ids), np.uint8) if whole.flags is None else whole.flags
-    is_critical = (flags & PointFlag.CRITICAL.value) != 0
-    others = np.flatnonzero(~is_critical)
-    kept = choose(_block(whole, flags, weights, others), max(0, budget - (len(flags) - len(others))))
+    stays = (flags & PointFlag.CRITICAL.value) != 0
+    others = np.flatnonzero(~stays)
+    kept = guard.keep(_block(whole, flags, weights, others, is_last), max(0, budget - (len(flags) - len(others))))
     chosen = others[kept.index]
+    stays[chosen] = True
     weights[chosen] = kept.weights
-    is_critical[chosen] = True
-    stays = np.flatnonzero(is_critical)
-    return stays, weights[stays]
+    values = whole.values
+    if kept.values is not None:
+        values = values.copy()
+        values[chosen] = kept.values
+    index = np.flatnonzero(stays)
+    return Kept(index, weights[index]), values[index]
 
 
-def _block(whole: Segment, flags: FlagArray, weights: FloatArray, index: NDArray[np.int64]) -> Block:
+def _block(whole: Segment, flags: FlagArray, weights: FloatArray, index: NDArray[np.int64], is_last: bool) -> Block:
     monotonic_s = np.maximum.accumulate(np.repeat(whole.monotonic_s, np.diff(whole.starts)))
-    is_exceptional = (flags & PointFlag.ANOMALOUS.value) != 0
+    is_exceptional = (flags[index] & PointFlag.ANOMALOUS.value) != 0
     return Block(
         monotonic_s[index],
         whole.ids[index],
         whole.values[index],
-        is_exceptional[index].astype(np.int64),
-        is_exceptional[index],
+        is_exceptional.astype(np.int64),
+        is_exceptional,
         weights[index],
+        is_last,
     )
 
 
-def _rebuilt(whole: Segment, kept: NDArray[np.int64], weights: FloatArray) -> list[Segment]:
-    """Segments of the kept points alone, in arrays of their own, so that the old ones can be freed."""
-    row = np.searchsorted(whole.starts, kept, side="right") - 1
-    segments, start = [], 0
-    while start < len(kept):
-        stop = len(kept)
-        if stop - start > SEGMENT_POINTS:
-            stop = int(np.searchsorted(row, row[start + SEGMENT_POINTS]))
-            stop = stop if stop > start else int(np.searchsorted(row, row[start], side="right"))
-        segments.append(_segment(whole, kept[start:stop], weights[start:stop], row[start:stop]))
-        start = stop
-    return segments
-
-
-def _segment(whole: Segment, kept: NDArray[np.int64], weights: FloatArray, row: NDArray[np.int64]) -> Segment:
-    rows, first = np.unique(row, return_index=True)
-    flags = None if whole.flags is None else whole.flags[kept]
-    return Segment(
-        whole.time_ns[rows],
-        whole.monotonic_s[rows],
-        np.append(first, len(kept)).astype(np.int64),
-        whole.ids[kept],
-        whole.values[kept],
-        flags if flags is not None and flags.any() else None,
-        weights.copy() if (weights != 1.0).any() else None,
-    )
-
-
-def _difference(whole: Segment, kept: NDArray[np.int64]) -> Dropped:
+def _difference(whole: Segment, kept: Kept) -> Dropped:
     is_gone = np.ones(len(whole.ids), bool)
-    is_gone[kept] = False
+    is_gone[kept.index] = False
     gone = np.flatnonzero(is_gone)
     if not len(gone):
         return Dropped()

@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from agent.clock import Clock
-from agent.contracts import Block, Kept
 from agent.resilience.ledger import Counts, Dropped, Ledger
 from agent.resilience.sampler_guard import SamplerGuard
 
@@ -101,8 +100,17 @@ class Store(Protocol[T]):
         """Drop what is older than this monotonic moment."""
         ...
 
-    def compact(self, choose: Callable[[Block, int], Kept], max_points: int, max_bytes: int, /) -> Dropped:
-        """Keep what `choose` picks, within these figures; critical points stay, even beyond them."""
+    @property
+    def is_compacting(self) -> bool:
+        """True while `compact_more` has work left."""
+        ...
+
+    def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
+        """Begin to keep what the sampler picks, within these figures; critical points stay, even beyond them."""
+        ...
+
+    def compact_more(self, guard: SamplerGuard, /) -> Dropped:
+        """Do the next part of it."""
         ...
 
     def clear(self) -> Dropped: ...
@@ -246,21 +254,34 @@ class BoundedBuffer(Generic[T]):
 
     def _make_room(self) -> None:
         overflow = self.settings.overflow
-        if overflow is Overflow.SAMPLE:
-            fill_ratio = self.fill_ratio
-            if fill_ratio > 1.0 or (fill_ratio >= self._sample_from_ratio and self._sample_from_ratio < 1.0):
-                self._sample()
-            self._evict(FLOOD_RATIO, "overflow")
-        else:
+        if overflow is not Overflow.SAMPLE:
             self._evict(1.0, overflow.value)
+            return
+        fill_ratio = self.fill_ratio
+        if self._store.is_compacting:
+            self._sample_more()
+        elif fill_ratio > 1.0 or (fill_ratio >= self._sample_from_ratio and self._sample_from_ratio < 1.0):
+            self._sample()
+        while self._store.is_compacting and self.fill_ratio > 1.0:
+            self._sample_more()
+        self._evict(FLOOD_RATIO, "overflow")
 
     def _sample(self) -> None:
         settings = self.settings
         ratio = settings.sample_from_ratio * settings.sample_to_ratio
         max_points, max_bytes = int(settings.max_points * ratio), int(settings.max_bytes * ratio)
-        self._count_drop(self._store.compact(self.guard.keep, max_points, max_bytes), "sampled")
-        # Critical points stay; the less room they leave, the later the next attempt, or every put would sample again.
-        self._sample_from_ratio = max(settings.sample_from_ratio, (1.0 + min(self.fill_ratio, 1.0)) / 2)
+        self._count_drop(self._store.compact(self.guard, max_points, max_bytes), "sampled")
+        self._plan_next_sampling()
+
+    def _sample_more(self) -> None:
+        self._count_drop(self._store.compact_more(self.guard), "sampled")
+        self._plan_next_sampling()
+
+    def _plan_next_sampling(self) -> None:
+        """Critical points stay: the less room they leave, the later the next attempt, or every put would sample again."""
+        if not self._store.is_compacting:
+            halfway = (1.0 + min(self.fill_ratio, 1.0)) / 2
+            self._sample_from_ratio = max(self.settings.sample_from_ratio, halfway)
 
     def _evict(self, to_ratio: float, reason: str) -> None:
         if self.fill_ratio <= 1.0:

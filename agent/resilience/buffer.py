@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from agent.clock import Clock
 from agent.contracts import Sampler
 from agent.model import Batch, Event, Gap, Record
-from agent.resilience.batch_store import BatchStore, batch_bytes
+from agent.resilience.batch_store import BatchStore
 from agent.resilience.bounded import BoundedBuffer, BufferSettings, Overflow
 from agent.resilience.ledger import Counts, Dropped, GapLog, Ledger
 from agent.resilience.sampler_guard import SamplerGuard
+from agent.resilience.segment import batch_bytes
 
 __all__ = ["BatchBuffer", "BufferSettings", "Overflow", "record_bytes"]
 
@@ -117,7 +118,7 @@ class BatchBuffer:
             False when it was turned away: the buffer is closed, or full under `REJECT` or `DROP_NEWEST`.
         """
         if isinstance(record, Batch):
-            is_taken = self._points.put(record)
+            is_taken = record.points == 0 or self._points.put(record)
         elif isinstance(record, Event):
             is_taken = self._put_event(record)
         else:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from agent.contracts import Block, Kept
+from agent.contracts import Block
 from agent.resilience.ledger import Dropped
+from agent.resilience.sampler_guard import SamplerGuard
 
 __all__ = ["Entry", "ItemStore"]
 
@@ -102,19 +103,26 @@ class ItemStore:
                 expired += 1
         return Dropped(expired)
 
-    def compact(self, choose: Callable[[Block, int], Kept], max_points: int, max_bytes: int, /) -> Dropped:
+    @property
+    def is_compacting(self) -> bool:
+        return False
+
+    def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
         items = sorted(chain.from_iterable(self._lanes.values()), key=lambda item: item[STAMP])
         if not items:
             return Dropped()
         budget = max_points
         if self._bytes:
             budget = min(budget, max_bytes * len(items) // self._bytes)
-        kept = choose(_block(items), budget)
+        kept = guard.keep(_block(items), budget)
         self.clear()
         for position, weight in zip(kept.index.tolist(), kept.weights.tolist(), strict=True):
             item = items[position]
             self.append((item[STAMP], item[PRIORITY], item[BYTES], weight, item[ITEM]))
         return Dropped(len(items) - len(kept.index))
+
+    def compact_more(self, _guard: SamplerGuard, /) -> Dropped:
+        return Dropped()
 
     def clear(self) -> Dropped:
         dropped = Dropped(self._points)

@@ -35,6 +35,7 @@ class SamplerGuard:
         self._sampler = sampler
         self._report = report
         self._newest = Newest()
+        self.works_in_stretches = bool(getattr(sampler, "works_in_stretches", False))
         self.call_count = 0
         self.fault_count = 0
 
@@ -69,6 +70,12 @@ def _fault(kept: Kept, size: int, budget: int) -> str | None:
         return f"kept {len(index)} points, at most {budget} were allowed"
     if len(index) and (index[0] < 0 or index[-1] >= size or bool((index[1:] <= index[:-1]).any())):
         return f"returned positions that do not rise within 0..{size - 1}"
-    if not bool((weights >= 1.0 - 1e-9).all()) or not bool(np.isfinite(weights).all()):
+    return _figure_fault(kept)
+
+
+def _figure_fault(kept: Kept) -> str | None:
+    if not bool(np.isfinite(kept.weights).all()) or bool((kept.weights < 1.0 - 1e-9).any()):
         return "returned weights that are not finite and >= 1"
+    if kept.values is not None and (kept.values.shape != kept.index.shape or not bool(np.isfinite(kept.values).all())):
+        return "returned values that are not finite, or not one for each point kept"
     return None

@@ -14,7 +14,7 @@ __all__ = ["Config", "make", "rebellion_register_sampling_strategies"]
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[sampling.hybrid]`"""
 
-    newest_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    newest_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
 
 
 def make(config: Config, _context: PluginContext) -> Sampler:

@@ -1,0 +1,172 @@
+"""Batches end to end, in columns: 12 to 21 bytes a point, whatever the size of the ticks they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agent.model import Batch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.model import FlagArray, FloatArray, IdArray
+
+__all__ = ["ROW_BYTES", "SAMPLED_POINT_BYTES", "Segment", "batch_bytes", "joined", "pack", "picked"]
+
+SEGMENT_POINTS = 16_384
+"""Points of a packed segment at most (a larger batch makes a larger one): the memory that is freed in one piece."""
+ROW_BYTES = 24
+SAMPLED_POINT_BYTES = 21
+
+
+def batch_bytes(batch: Batch) -> int:
+    """Bytes that a batch takes when packed."""
+    size = batch.ids.nbytes + batch.values.nbytes + ROW_BYTES
+    if batch.flags is not None:
+        size += batch.flags.nbytes
+    if batch.weights is not None:
+        size += batch.weights.nbytes
+    return size
+
+
+@dataclass(slots=True)
+class Segment:
+    """Batches end to end. Row `i` is one batch: its points are `starts[i]:starts[i + 1]`; rows before `head` are gone."""
+
+    time_ns: NDArray[np.int64]
+    monotonic_s: FloatArray
+    starts: NDArray[np.int64]
+    ids: IdArray
+    values: FloatArray
+    flags: FlagArray | None
+    weights: FloatArray | None
+    head: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return self.head >= len(self.time_ns)
+
+    @property
+    def points(self) -> int:
+        """Points of the rows that are left."""
+        return int(self.starts[-1] - self.starts[self.head])
+
+    @property
+    def weight(self) -> float:
+        """Produced points that the rows that are left stand for."""
+        if self.weights is None:
+            return float(self.points)
+        return float(self.weights[self.starts[self.head] :].sum())
+
+    def row(self, number: int) -> Batch:
+        points = slice(int(self.starts[number]), int(self.starts[number + 1]))
+        return Batch(
+            int(self.time_ns[number]),
+            float(self.monotonic_s[number]),
+            self.ids[points],
+            self.values[points],
+            None if self.flags is None else self.flags[points],
+            None if self.weights is None else self.weights[points],
+        )
+
+    def row_bytes(self, number: int) -> int:
+        return int(self.starts[number + 1] - self.starts[number]) * self._point_bytes + ROW_BYTES
+
+    @property
+    def _point_bytes(self) -> int:
+        return 12 + (self.flags is not None) + 8 * (self.weights is not None)
+
+    def bytes(self) -> int:
+        """Bytes of the rows that are left."""
+        return self.points * self._point_bytes + (len(self.time_ns) - self.head) * ROW_BYTES
+
+
+def pack(batches: Sequence[Batch]) -> Segment:
+    """Put batches end to end; flags and weights get a column when any batch has them."""
+    starts = np.zeros(len(batches) + 1, np.int64)
+    sizes = [batch.points for batch in batches]
+    np.cumsum(sizes, out=starts[1:])
+    has_flags = any(batch.flags is not None for batch in batches)
+    has_weights = any(batch.weights is not None for batch in batches)
+    return Segment(
+        np.array([batch.time_ns for batch in batches], np.int64),
+        np.array([batch.monotonic_s for batch in batches], np.float64),
+        starts,
+        np.concatenate([batch.ids for batch in batches]),
+        np.concatenate([batch.values for batch in batches]),
+        _joined_column([batch.flags for batch in batches], sizes, 0, np.uint8) if has_flags else None,
+        _joined_column([batch.weights for batch in batches], sizes, 1, np.float64) if has_weights else None,
+    )
+
+
+def _column(given: NDArray[Any] | None, size: int, default: int, dtype: type) -> NDArray[Any]:
+    return np.full(size, default, dtype) if given is None else given
+
+
+def joined(segments: Sequence[Segment]) -> Segment:
+    """All rows that are left in these segments, as one."""
+    left = [(segment, int(segment.starts[segment.head])) for segment in segments]
+    sizes = [len(segment.ids) - start for segment, start in left]
+    row_sizes = np.concatenate([np.diff(segment.starts[segment.head :]) for segment in segments])
+    has_flags = any(segment.flags is not None for segment in segments)
+    has_weights = any(segment.weights is not None for segment in segments)
+    return Segment(
+        np.concatenate([segment.time_ns[segment.head :] for segment in segments]),
+        np.concatenate([segment.monotonic_s[segment.head :] for segment in segments]),
+        np.append(np.zeros(1, np.int64), np.cumsum(row_sizes)),
+        np.concatenate([segment.ids[start:] for segment, start in left]),
+        np.concatenate([segment.values[start:] for segment, start in left]),
+        _joined_column([s.flags if s.flags is None else s.flags[i:] for s, i in left], sizes, 0, np.uint8)
+        if has_flags
+        else None,
+        _joined_column([s.weights if s.weights is None else s.weights[i:] for s, i in left], sizes, 1, np.float64)
+        if has_weights
+        else None,
+    )
+
+
+def _joined_column(
+    parts: Sequence[NDArray[Any] | None], sizes: Sequence[int], default: int, dtype: type
+) -> NDArray[Any]:
+    return np.concatenate([_column(part, size, default, dtype) for part, size in zip(parts, sizes, strict=True)])
+
+
+def picked(whole: Segment, kept: NDArray[np.int64], weights: FloatArray, values: FloatArray) -> list[Segment]:
+    """Segments of these points alone, in arrays of their own, so that the whole can be freed.
+
+    Args:
+        whole: All points.
+        kept: Positions of those that stay, rising.
+        weights, values: What each of them is to have, same shape.
+    """
+    row = np.searchsorted(whole.starts, kept, side="right") - 1
+    segments, start = [], 0
+    while start < len(kept):
+        stop = len(kept)
+        if stop - start > SEGMENT_POINTS:
+            stop = int(np.searchsorted(row, row[start + SEGMENT_POINTS]))
+            stop = stop if stop > start else int(np.searchsorted(row, row[start], side="right"))
+        part = slice(start, stop)
+        segments.append(_segment(whole, kept[part], weights[part], values[part], row[part]))
+        start = stop
+    return segments
+
+
+def _segment(
+    whole: Segment, kept: NDArray[np.int64], weights: FloatArray, values: FloatArray, row: NDArray[np.int64]
+) -> Segment:
+    rows, first = np.unique(row, return_index=True)
+    flags = None if whole.flags is None else whole.flags[kept]
+    return Segment(
+        whole.time_ns[rows],
+        whole.monotonic_s[rows],
+        np.append(first, len(kept)).astype(np.int64),
+        whole.ids[kept],
+        values.copy(),
+        flags if flags is not None and flags.any() else None,
+        weights.copy() if (weights != 1.0).any() else None,
+    )

@@ -1,0 +1,177 @@
+"""The strategies that keep the course: `change`, and `hybrid`, which is built on it."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.builtin import load_builtin
+from agent.contracts import Block, Sampler
+from agent.numeric.compaction import compact, reconstructed
+
+
+def block_of(values: np.ndarray, ids: np.ndarray | None = None, exceptional: np.ndarray | None = None, **more) -> Block:
+    size = len(values)
+    return Block(
+        more.get("monotonic_s", np.arange(size, dtype=np.float64)),
+        np.zeros(size, np.uint32) if ids is None else ids.astype(np.uint32),
+        values.astype(np.float64),
+        more.get("priority", np.zeros(size, np.int64)),
+        np.zeros(size, bool) if exceptional is None else exceptional,
+        np.ones(size),
+        more.get("is_last", True),
+    )
+
+
+def hybrid(**config) -> Sampler:
+    class Context:
+        rng = random.Random(1)
+
+    registration = load_builtin("sampling", "hybrid")
+    return registration.factory(registration.config(**config), Context())
+
+
+def slow_greedy(values: np.ndarray, budget: int) -> set[int]:
+    """The same greedy choice, one bend at a time."""
+    kept = {0, len(values) - 1}
+    while len(kept) < budget:
+        best = (0.0, -1)
+        ends = sorted(kept)
+        for left, right in pairwise(ends):
+            inner = np.arange(left + 1, right)
+            if not len(inner):
+                continue
+            line = values[left] + (values[right] - values[left]) * (inner - left) / (right - left)
+            miss = np.abs(values[inner] - line)
+            misfit = miss.max() * np.sqrt((miss**2).sum())
+            if misfit > best[0] + 1e-12:
+                best = (misfit, int(inner[miss.argmax()]))
+        if best[1] < 0:
+            break
+        kept.add(best[1])
+    return kept
+
+
+@given(st.integers(0, 10_000), st.integers(3, 30))
+def test_bends_are_those_of_the_slow_greedy_form(seed: int, budget: int) -> None:
+    values = np.random.default_rng(seed).normal(size=120).cumsum()
+    from agent.numeric import compaction
+
+    course = compaction.course_of(block_of(values))
+    frame = np.zeros(120, bool)
+    frame[[0, -1]] = True
+    fast = set(np.flatnonzero(frame | compaction._bends(course, frame, budget - 2)).tolist())
+    assert fast == slow_greedy(course.y, budget)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 60))
+def test_53_first_and_last_point_of_each_series_stay_when_there_is_room(seed: int, series: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, series, 600)
+    kept = compact(block_of(rng.normal(size=600), ids), 2 * series)
+    for one in np.unique(ids):
+        places = np.flatnonzero(ids == one)
+        assert places[0] in kept.index
+        assert places[-1] in kept.index
+
+
+def test_53_more_budget_never_makes_the_largest_miss_much_larger() -> None:
+    values = np.random.default_rng(5).normal(size=2000).cumsum()
+    block = block_of(values)
+    misses = [np.abs(reconstructed(block, compact(block, budget)) - values).max() for budget in (20, 100, 400, 2000)]
+    assert misses == sorted(misses, reverse=True)
+    assert misses[-1] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_54_a_constant_series_costs_two_points() -> None:
+    kept = compact(block_of(np.full(1000, 1e9 + 0.1)), 500)
+    assert kept.index.tolist() == [0, 999]
+    assert kept.weights.tolist() == [500.0, 500.0]
+
+
+def test_a_straight_ramp_costs_two_points_and_a_corner_three() -> None:
+    ramp = np.arange(1000.0)
+    assert compact(block_of(ramp), 500).index.tolist() == [0, 999]
+    assert compact(block_of(np.abs(ramp - 300)), 500).index.tolist() == [0, 300, 999]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_54_values_that_are_not_numbers_harm_nothing(bad: float) -> None:
+    values = np.sin(np.arange(1000) / 50)
+    values[100:110] = bad
+    values[500] = 5.0
+    kept = compact(block_of(values), 50)
+    assert 500 in kept.index
+    flags = np.zeros(1000, bool)
+    flags[100:110] = True
+    kept = hybrid().keep(block_of(values, exceptional=flags), 50)
+    assert np.isfinite(values[kept.index]).sum() >= len(kept.index) - 1
+
+
+def test_54_one_percent_of_anomalies_stays_with_a_neighbour_on_each_side() -> None:
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=20_000)
+    exceptional = np.zeros(20_000, bool)
+    exceptional[rng.choice(20_000, 200, replace=False)] = True
+    kept = hybrid().keep(block_of(values, exceptional=exceptional), 2000)
+    stays = np.zeros(20_000, bool)
+    stays[kept.index] = True
+    places = np.flatnonzero(exceptional)
+    assert stays[places].all()
+    assert stays[np.maximum(places - 1, 0)].all()
+    assert stays[np.minimum(places + 1, 19_999)].all()
+
+
+def test_54_blocks_of_a_thousand_keep_nearly_all_anomalies() -> None:
+    rng = np.random.default_rng(8)
+    kept_count = 0
+    for _ in range(20):
+        exceptional = rng.random(1000) < 0.01
+        kept = hybrid().keep(block_of(rng.normal(size=1000), exceptional=exceptional), 100)
+        kept_count += np.isin(np.flatnonzero(exceptional), kept.index).sum() / exceptional.sum()
+    assert kept_count / 20 >= 0.95
+
+
+def test_too_many_exceptional_points_leave_room_for_the_rest_and_the_important_go_first() -> None:
+    exceptional = np.arange(1000) % 2 == 0
+    priority = np.zeros(1000, np.int64)
+    priority[::100] = 2
+    kept = hybrid().keep(
+        block_of(np.random.default_rng(9).normal(size=1000), exceptional=exceptional, priority=priority), 100
+    )
+    assert set(range(0, 1000, 100)) <= set(kept.index.tolist())
+    assert len(kept.index) == 100
+
+
+def test_hybrid_keeps_the_newest_only_where_the_newest_are() -> None:
+    values = np.zeros(1000)
+    newest = hybrid(newest_ratio=0.5).keep(block_of(values), 100)
+    assert set(range(950, 1000)) <= set(newest.index.tolist())
+    older = hybrid(newest_ratio=0.5).keep(block_of(values, is_last=False), 100)
+    assert len(older.index) < 20
+
+
+def test_a_decaying_oscillation_does_not_run_away() -> None:
+    steps = np.arange(20_000)
+    values = np.cos(np.pi * steps) * np.exp(-steps / 2000)
+    kept = compact(block_of(values), 2000)
+    assert 100 <= len(kept.index) <= 2000
+
+
+def test_lanes_series_and_every_part_of_an_outage_survive_a_fiftieth() -> None:
+    rng = np.random.default_rng(11)
+    popularity = 1 / np.arange(1, 201)
+    ids = rng.choice(200, 50_000, p=popularity / popularity.sum())
+    time_s = np.sort(np.concatenate([rng.uniform(0, 1000, 40_000), rng.uniform(400, 420, 10_000)]))
+    critical = rng.random(50_000) < 0.002
+    block = block_of(rng.normal(size=50_000), ids, critical, monotonic_s=time_s, priority=critical.astype(np.int64))
+    kept = hybrid().keep(block, 1000)
+    assert np.isin(np.flatnonzero(critical), kept.index).all()
+    assert len(np.unique(ids[kept.index])) >= 195
+    assert np.histogram(time_s[kept.index], bins=20, range=(0, 1000))[0].min() > 0
+    assert kept.index[-1] == 49_999
