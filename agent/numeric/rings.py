@@ -38,7 +38,7 @@ _ROW_CHUNK = 16
 class Scratch:
     """Temporaries for blocks of one length; nothing in them outlives a tick."""
 
-    def __init__(self, length: int, percentile_count: int) -> None:
+    def __init__(self, length: int, percentile_count: int, recent_count: int) -> None:
         self.pair = np.empty((2, length))
         self.count, self.value = self.pair
         self.scaled_pair = np.empty((2, length))
@@ -48,6 +48,8 @@ class Scratch:
         self.mask, self.other_mask = np.empty((2, length), dtype=bool)
         self.i1, self.i2, self.i3, self.i4, self.i5 = np.empty((5, length), dtype=np.int64)
         self.ranks = np.empty((percentile_count, length), dtype=np.int64)
+        self.recent = np.empty((recent_count, length))
+        self.recent_gaps = np.empty((recent_count, length), dtype=bool)
         self.q1, self.q2, self.q3, self.q4 = np.empty((4, percentile_count, length))
 
 
@@ -112,10 +114,12 @@ class Rings:
     Args:
         window: Values kept a row, >= 1.
         percentile_count: How many percentiles are kept a row.
+        recent_count: Ticks of the moving average, >= 1; at most the window counts.
     """
 
-    def __init__(self, window: int, percentile_count: int) -> None:
+    def __init__(self, window: int, percentile_count: int, recent_count: int) -> None:
         self.window = window
+        self._recent_count = min(recent_count, window)
         self.row_count = 0
         self.ring: FloatArray = np.empty((0, window))
         self.moments: FloatArray = np.empty((_MOMENT_COUNT, 0))
@@ -181,5 +185,5 @@ class Rings:
     def _scratch_of(self, length: int) -> Scratch:
         scratch = self._scratch.get(length)
         if scratch is None:
-            scratch = self._scratch[length] = Scratch(length, len(self.percentiles))
+            scratch = self._scratch[length] = Scratch(length, len(self.percentiles), self._recent_count)
         return scratch

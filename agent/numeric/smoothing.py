@@ -25,18 +25,19 @@ def weigh_exponentially(block: Block, alpha: float) -> None:
     np.copyto(block.ewma, scratch.t1, where=scratch.mask)
 
 
-def average_last(block: Block, slot: int, tick_count: int) -> None:
-    """Mean of the valid values of the last `tick_count` ticks (at most the window); NaN when there is none."""
+def average_last(block: Block, slot: int) -> None:
+    """Mean of the valid values of the last few ticks (as many as `scratch.recent` has rows); NaN when there is none."""
     scratch = block.scratch
-    window = block.ring.shape[1]
-    scratch.t1.fill(0.0)
-    scratch.t2.fill(0.0)
-    for age in range(min(tick_count, window)):
-        np.subtract(block.ring[:, (slot - age) % window], block.shift, out=scratch.t3)
-        np.isnan(scratch.t3, out=scratch.mask)
-        np.copyto(scratch.t3, 0.0, where=scratch.mask)
-        np.logical_not(scratch.mask, out=scratch.mask)
-        np.add(scratch.t1, scratch.t3, out=scratch.t1)
-        np.add(scratch.t2, scratch.mask, out=scratch.t2)
+    recent, gaps = scratch.recent, scratch.recent_gaps
+    count, window = len(recent), block.ring.shape[1]
+    before_start = max(0, count - 1 - slot)
+    if before_start:
+        np.subtract(block.ring[:, window - before_start :].T, block.shift, out=recent[:before_start])
+    np.subtract(block.ring[:, slot + 1 - count + before_start : slot + 1].T, block.shift, out=recent[before_start:])
+    np.isnan(recent, out=gaps)
+    np.copyto(recent, 0.0, where=gaps)
+    np.add.reduce(recent, axis=0, out=scratch.t1)
+    np.add.reduce(gaps, axis=0, dtype=np.float64, out=scratch.t2)
+    np.subtract(count, scratch.t2, out=scratch.t2)
     np.divide(scratch.t1, scratch.t2, out=scratch.t1)
     np.add(scratch.t1, block.shift, out=block.moving_average)

@@ -29,8 +29,8 @@ __all__ = [
     "restart_empty",
 ]
 
-MAX_DISTANCE = 1e150
-"""A value further than this from the series' level counts as bad: its square would not fit a float64."""
+MAX_DISTANCE = 4e150
+"""A value further than this from the series' level counts as bad: the sum of such squares would not fit a float64."""
 _COLLAPSE_RATIO = 1e-2
 _REMAKE_ROWS = 512
 
@@ -79,13 +79,7 @@ def describe_history(block: Block, rings: Rings, slot: int) -> None:
 def add_newest(block: Block, slot: int) -> None:
     """Take the newest values into ring and sums; those out of range are made NaN and counted as bad."""
     scratch = block.scratch
-    np.subtract(block.newest, block.shift, out=scratch.value)
-    np.abs(scratch.value, out=scratch.t1)
-    np.greater(scratch.t1, MAX_DISTANCE, out=scratch.mask)
-    if scratch.mask.any():
-        block.bad_count += scratch.mask
-        block.newest[scratch.mask] = np.nan
-        scratch.value[scratch.mask] = np.nan
+    _reject_far(block)
     np.copyto(block.ring[:, slot], block.newest)
     np.subtract(scratch.value, scratch.history_mean, out=scratch.deviation)
     _count_valid(block)
@@ -93,6 +87,15 @@ def add_newest(block: Block, slot: int) -> None:
     np.multiply(scratch.value, scratch.value, out=scratch.t1)
     np.add(block.sum_dd, scratch.t1, out=block.sum_dd)
     np.maximum(block.peak, block.sum_dd, out=block.peak)
+
+
+def fill(block: Block, slot: int) -> None:
+    """Take the newest values into the ring alone, in range as in `add_newest`; `remake` makes the sums afterwards."""
+    mask = block.scratch.mask
+    np.isnan(block.shift, out=mask)
+    np.copyto(block.shift, block.newest, where=mask)
+    _reject_far(block)
+    np.copyto(block.ring[:, slot], block.newest)
 
 
 def describe_window(block: Block) -> None:
@@ -151,6 +154,18 @@ def _nearest_to_mean(values: FloatArray, missing: NDArray[np.bool_]) -> FloatArr
 def _ages(window: int, slot: int) -> FloatArray:
     places = np.arange(window)
     return -((slot - places) % window).astype(np.float64)
+
+
+def _reject_far(block: Block) -> None:
+    """Leave newest minus shift in `value`, after making NaN, and counting, what is too far away."""
+    scratch = block.scratch
+    np.subtract(block.newest, block.shift, out=scratch.value)
+    np.abs(scratch.value, out=scratch.t1)
+    np.greater(scratch.t1, MAX_DISTANCE, out=scratch.mask)
+    if scratch.mask.any():
+        block.bad_count += scratch.mask
+        block.newest[scratch.mask] = np.nan
+        scratch.value[scratch.mask] = np.nan
 
 
 def _age(block: Block) -> None:

@@ -73,7 +73,7 @@ class WindowEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self.rings = Rings(settings.window, len(settings.percentiles))
+        self.rings = Rings(settings.window, len(settings.percentiles), settings.moving_average_count)
         self.tick_count = 0
         self._slot = settings.window - 1
         self._order = OrderStatistics(settings.window, settings.percentiles, _BLOCK_ROWS)
@@ -121,7 +121,7 @@ class WindowEngine:
             self._is_complete = self.settings.computes_all
 
     def prefill(self, rows: Rows, history: FloatArray) -> None:
-        """Fill rows with a history as if it had been ticked through; other rows miss those ticks.
+        """Fill rows with a history as if it had been ticked through, but for scores; other rows miss those ticks.
 
         Args:
             rows: Which rows; they must be empty.
@@ -132,10 +132,11 @@ class WindowEngine:
                 self._slot = (self._slot + 1) % self.settings.window
                 self._take(rows, values)
                 for block in self._blocks:
-                    np.copyto(block.ring[:, self._slot], block.newest)
+                    sums.fill(block, self._slot)
                     smoothing.weigh_exponentially(block, self.settings.ewma_alpha)
             self.tick_count += len(history)
             self._remake_all()
+            self._is_complete = False
 
     def history(self, row: int) -> FloatArray:
         """What a row remembers, oldest first, shape (window,); NaN where a tick was missed or lies before the row's first."""
@@ -148,7 +149,9 @@ class WindowEngine:
         with np.errstate(all="ignore"):
             for block in self._blocks:
                 sums.describe_window(block)
-                if not self._extrema:
+                if self._extrema:
+                    self._extrema.update(block, self._slot)
+                else:
                     self._sort(block)
                     self._order.ends(block)
                     self._order.percentiles(block)
@@ -188,7 +191,7 @@ class WindowEngine:
 
     def _extrapolate(self, block: Block) -> None:
         """Moving average, line and forecast; the window's sums must have just been described."""
-        smoothing.average_last(block, self._slot, self.settings.moving_average_count)
+        smoothing.average_last(block, self._slot)
         trend.fit_line(block)
         trend.forecast(block, self.settings.horizon)
         trend.time_to_limit(block)
