@@ -161,6 +161,9 @@ def _agent(args: argparse.Namespace) -> int:
     from agent.config.load import LoadedConfig, load_agent_config
 
     loaded = load_agent_config(args.config, os.environ)
+    from agent.lean_start import start_lean
+
+    start_lean(os.environ)
     from agent.app import run_agent
     from agent.logs import configure_logs
 
@@ -177,6 +180,9 @@ def _hub(args: argparse.Namespace) -> int:
     from agent.config.load_hub import load_hub_config
 
     loaded = load_hub_config(args.config, os.environ)
+    from agent.lean_start import start_lean
+
+    start_lean(os.environ)
     from agent.hub_app import run_hub
     from agent.logs import configure_logs
 
