@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.builtin import load_builtin
@@ -57,6 +57,7 @@ def slow_greedy(values: np.ndarray, budget: int) -> set[int]:
     return kept
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(3, 30))
 def test_bends_are_those_of_the_slow_greedy_form(seed: int, budget: int) -> None:
     values = np.random.default_rng(seed).normal(size=120).cumsum()
@@ -69,6 +70,7 @@ def test_bends_are_those_of_the_slow_greedy_form(seed: int, budget: int) -> None
     assert fast == slow_greedy(course.y, budget)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 60))
 def test_53_first_and_last_point_of_each_series_stay_when_there_is_room(seed: int, series: int) -> None:
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.builtin import BUILTIN, load_builtin
@@ -48,6 +48,7 @@ def lawful(sampler: Sampler, block: Block, budget: int) -> Kept:
 
 
 @pytest.mark.parametrize("name", BUILTIN["sampling"])
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_block_and_any_budget_give_a_lawful_answer(name: str, data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 60))
