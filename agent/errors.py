@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 __all__ = [
     "BreakerOpen",
@@ -128,12 +129,27 @@ class BreakerOpen(RebellionError, ConnectionError):
         last_failure: Text of the failure that opened it; "" when forced open.
     """
 
-    def __init__(self, target: str, retry_in_s: float, *, state: str = "OPEN", last_failure: str = "") -> None:
-        self.target = target
-        self.state = state
-        self.retry_in_s = retry_in_s
-        self.last_failure = last_failure
-        super().__init__(target, retry_in_s)
+    if TYPE_CHECKING:
+
+        def __init__(self, target: str, retry_in_s: float, state: str = "OPEN", last_failure: str = "", /) -> None: ...
+    else:
+        __init__ = BaseException.__init__  # keeps `args` and no more: a frame of our own costs as much as the raise
+
+    @property
+    def target(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def retry_in_s(self) -> float:
+        return float(self.args[1])
+
+    @property
+    def state(self) -> str:
+        return str(self.args[2]) if len(self.args) > 2 else "OPEN"
+
+    @property
+    def last_failure(self) -> str:
+        return str(self.args[3]) if len(self.args) > 3 else ""
 
     @property
     def name(self) -> str:

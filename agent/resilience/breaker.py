@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from inspect import isawaitable
 from math import inf
 from types import CoroutineType, TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 from agent.clock import Clock
 from agent.resilience.breaker_events import BreakerEvent, Deliver, Listener, deliver_now, deliver_soon
@@ -90,7 +90,13 @@ class Breaker(ControlledCircuit):
             BreakerOpen: The call was refused; `function` was not called.
             BaseException: Whatever `function` raised, the same object.
         """
-        flights, key, started_s = self._start()
+        flights = self._flights  # from here on as in `_start` and `_end_well`, without the cost of their frames
+        started_s = self._read_s()
+        if self._seen_s <= started_s < self._check_s:
+            key = self._next_key()
+            flights[key] = started_s
+        else:
+            flights, key, started_s = self._admit(started_s)
         try:
             result = function(*args, **kwargs)
             if type(result) is CoroutineType or isawaitable(result):
@@ -98,7 +104,13 @@ class Breaker(ControlledCircuit):
         except BaseException as error:
             self._end_badly(flights, key, started_s, error)
             raise
-        self._end_well(flights, key, started_s, result)
+        now_s = self._read_s()
+        with self._lock:
+            if flights is self._quiet_flights and now_s < self._check_s:
+                del flights[key]
+                self._quiet_passes += 1
+                return result
+        self._judge_result(flights, key, started_s, result)
         return result
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -109,20 +121,32 @@ class Breaker(ControlledCircuit):
             TypeError: `function` is a coroutine function; `execute` is for these.
             BaseException: Whatever `function` raised, the same object.
         """
-        flights, key, started_s = self._start()
+        flights = self._flights  # from here on as in `_start` and `_end_well`, without the cost of their frames
+        started_s = self._read_s()
+        if self._seen_s <= started_s < self._check_s:
+            key = self._next_key()
+            flights[key] = started_s
+        else:
+            flights, key, started_s = self._admit(started_s)
         try:
-            result = function(*args, **kwargs)
+            result: Any = function(*args, **kwargs)
         except BaseException as error:
             self._end_badly(flights, key, started_s, error)
             raise
-        if isinstance(result, CoroutineType):
+        if type(result) is CoroutineType:
             result.close()
             self._end(flights, key, started_s, Verdict.CANCELLED)
             raise TypeError(
                 f"breaker {self.name!r}: call() takes a plain function (got a coroutine); await execute() instead"
             )
-        self._end_well(flights, key, started_s, result)
-        return result
+        now_s = self._read_s()
+        with self._lock:
+            if flights is self._quiet_flights and now_s < self._check_s:
+                del flights[key]
+                self._quiet_passes += 1
+                return cast("T", result)
+        self._judge_result(flights, key, started_s, result)
+        return cast("T", result)
 
     def __call__(self, function: Callable[P, T], /) -> Callable[P, T]:
         """Decorate a function, coroutine function, generator function or asynchronous generator function, of whatever signature.
@@ -164,9 +188,9 @@ class Breaker(ControlledCircuit):
     def _start(self) -> tuple[Flights, int, float]:
         """Admit a call: without the lock while the circuit is quiet, else by `_admit`."""
         flights = self._flights  # before the check: a state that ends in between makes this call's outcome stale
-        started_s = self._read_s() + self._skew_s
+        started_s = self._read_s()
         if not self._seen_s <= started_s < self._check_s:
-            return self._admit()
+            return self._admit(started_s)
         key = self._next_key()
         flights[key] = started_s
         return flights, key, started_s
@@ -179,18 +203,19 @@ class Breaker(ControlledCircuit):
         return Permit(self, flights, key, inf)
 
     def _end_well(self, flights: Flights, key: int, started_s: float, result: object) -> None:
-        settings = self.settings
-        if settings.record_result is not None or settings.ignore_result is not None:
-            verdict = self._judge.of_result(result)
-            self._end(flights, key, started_s, verdict, f"result {_short(result)}")
-            return
-        now_s = self._read_s() + self._skew_s
+        """Count a call that returned. Quiet and not yet late, it cannot have been slow: nothing in flight is until `_check_s`."""
+        now_s = self._read_s()
         with self._lock:
-            if flights is self._quiet_flights and now_s < self._check_s and now_s - started_s < self._slow_call_s:
+            if flights is self._quiet_flights and now_s < self._check_s:
                 del flights[key]
                 self._quiet_passes += 1
                 return
-        self._end(flights, key, started_s, Verdict.PASSED)
+        self._judge_result(flights, key, started_s, result)
+
+    def _judge_result(self, flights: Flights, key: int, started_s: float, result: object) -> None:
+        verdict = self._judge.of_result(result)
+        failure = f"result {_short(result)}" if verdict is Verdict.FAILED else ""
+        self._end(flights, key, started_s, verdict, failure[:500])
 
     def _end_badly(self, flights: Flights, key: int, started_s: float, error: BaseException) -> None:
         verdict = self._judge.of_error(error)

@@ -66,7 +66,7 @@ class EventRelay:
         deliver: Where listeners run.
 
     Attributes:
-        waiting: Events not yet handed over, at most `MAX_WAITING_EVENTS`; then the oldest gives way.
+        waiting: Events not yet handed over, at most `MAX_WAITING_EVENTS`; then the oldest gives way. None before any listener.
         dropped: How many gave way.
         listener_errors: How often a listener raised; it is logged and changes nothing.
     """
@@ -78,12 +78,14 @@ class EventRelay:
         self._deliver = deliver
         self._listeners: tuple[Listener, ...] = ()
         self._draining = threading.Lock()
-        self.waiting: deque[BreakerEvent] = deque(maxlen=MAX_WAITING_EVENTS)
+        self.waiting: deque[BreakerEvent] | None = None
         self.dropped = 0
         self.listener_errors = 0
 
     def add(self, listener: Listener) -> None:
         """Call this listener from now on."""
+        if self.waiting is None:
+            self.waiting = deque(maxlen=MAX_WAITING_EVENTS)
         self._listeners += (listener,)
 
     def remove(self, listener: Listener) -> None:
@@ -91,7 +93,9 @@ class EventRelay:
         self._listeners = tuple(known for known in self._listeners if known != listener)
 
     def put(self, event: BreakerEvent) -> None:
-        """Queue an event; calls nobody, so it may be done under a lock."""
+        """Queue an event, if anybody listens; calls nobody, so it may be done under a lock."""
+        if self.waiting is None:
+            return
         if len(self.waiting) == MAX_WAITING_EVENTS:
             self.dropped += 1
         self.waiting.append(event)

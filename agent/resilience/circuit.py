@@ -41,8 +41,10 @@ class Circuit:
         "_backoff",
         "_check_s",
         "_clock",
+        "_count_refusal",
         "_due_s",
         "_flights",
+        "_is_simple",
         "_judge",
         "_last_failure",
         "_lock",
@@ -52,6 +54,8 @@ class Circuit:
         "_quiet_flights",
         "_quiet_passes",
         "_read_s",
+        "_refusals_read",
+        "_refuses_until_s",
         "_relay",
         "_seen_s",
         "_since_s",
@@ -89,18 +93,25 @@ class Circuit:
         self._window: Window = (
             CountWindow(settings.window_calls) if settings.window_s is None else TimeWindow(settings.window_s)
         )
+        self._is_simple = settings.record_result is None and settings.ignore_result is None
         self._next_key = itertools.count().__next__
+        self._count_refusal = itertools.count().__next__
+        self._refusals_read = 0
         self._skew_s = 0.0
         self._due_s = 0.0
         self._quiet_passes = 0
+        self._refuses_until_s = -inf
         self._state = CLOSED
         self._seen_s = self._read_s()
         self._enter(CLOSED, self._seen_s, "")
 
     # --- admission --------------------------------------------------------------------------------------------------
 
-    def _admit(self) -> tuple[Flights, int, float]:
+    def _admit(self, now_s: float) -> tuple[Flights, int, float]:
         """Let a call start, or raise BreakerOpen."""
+        if self._seen_s <= now_s < self._refuses_until_s:
+            self._count_refusal()
+            raise BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
         with self._lock:
             now_s = self._look()
             self._begin_probing(now_s)
@@ -110,10 +121,10 @@ class Circuit:
             if wait_s is None:
                 flights[key] = now_s
             else:
-                self._totals.rejected += 1
+                self._count_refusal()
         self._relay.flush()
         if wait_s is not None:
-            raise BreakerOpen(self.name, wait_s, state=self._state.name, last_failure=self._last_failure)
+            raise BreakerOpen(self.name, wait_s, self._state.name, self._last_failure)
         return flights, key, now_s
 
     def _begin_probing(self, now_s: float) -> None:
@@ -237,16 +248,24 @@ class Circuit:
         if state is not old:
             open_s = self._due_s - at_s if state is OPEN else 0.0
             self._relay.put(BreakerEvent(self.name, old, state, reason, at_s, open_s))
-        self._check_s = {CLOSED: at_s + self._slow_call_s, METRICS_ONLY: at_s + self._slow_call_s, DISABLED: inf}.get(
-            state, -inf
-        )
+        self._refuses_until_s = self._due_s - GRAIN_S if state is OPEN else -inf
+        if state in (CLOSED, METRICS_ONLY):
+            self._check_s = min(at_s + self._slow_call_s, self._window.good_until_s())
+        elif state is DISABLED:
+            self._check_s = inf
 
     def _settle_down(self) -> None:
         """While nothing is wrong, a success makes no difference: it is only counted, to be entered into the window later."""
         window = self._window
         is_troubled = window.failures or window.slow or self._overdue or self._streak
-        is_simple = self._state in (CLOSED, METRICS_ONLY) and self.settings.window_s is None
-        self._quiet_flights = self._flights if is_simple and not is_troubled else None
+        is_counting = self._state in (CLOSED, METRICS_ONLY) and self._is_simple
+        self._quiet_flights = self._flights if is_counting and not is_troubled else None
+
+    def _refusals(self) -> int:
+        """How many calls were refused. The counter is atomic and needs no lock; reading it counts, so readings are taken off."""
+        counted = self._count_refusal() - self._refusals_read
+        self._refusals_read += 1
+        return counted
 
     def _count_quiet_passes(self) -> None:
         if self._quiet_passes:
@@ -258,9 +277,9 @@ class Circuit:
 
     def _look(self) -> float:
         """Now, after everything that fell due until now has happened."""
-        now_s = self._read_s() + self._skew_s
+        now_s = self._read_s()
         if now_s < self._seen_s:
-            self._skew_s += self._seen_s - now_s
+            self._make_up_for(self._seen_s - now_s)
             now_s = self._seen_s
         self._seen_s = now_s
         if self._state is HALF_OPEN:
@@ -268,6 +287,12 @@ class Circuit:
         elif now_s >= self._check_s > -inf:
             self._find_overdue(now_s)
         return now_s
+
+    def _make_up_for(self, lost_s: float) -> None:
+        """The clock stepped back: go on from where it was."""
+        self._skew_s += lost_s
+        skew_s, read_s = self._skew_s, self._clock.monotonic_s
+        self._read_s = lambda: read_s() + skew_s
 
     def _find_overdue(self, now_s: float) -> None:
         """Count the calls in flight that are slow already, each at the moment it became so."""
@@ -280,7 +305,9 @@ class Circuit:
             if self._trip_if_bad(start_s + slow_s):
                 return
         in_time = starts[len(late) :]
-        self._check_s = (in_time[0] if in_time else now_s) + self._slow_call_s
+        self._window.expire(now_s)
+        next_late_s = (in_time[0] if in_time else now_s) + self._slow_call_s
+        self._check_s = min(next_late_s, self._window.good_until_s())
         self._settle_down()
 
     def _end_half_open(self, now_s: float) -> None:

@@ -55,7 +55,7 @@ class ControlledCircuit(Circuit):
                 overdue=self._overdue,
                 failed_rounds=self._backoff.rounds,
                 last_failure=self._last_failure,
-                totals=replace(self._totals),
+                totals=replace(self._totals, rejected=self._refusals()),
                 predicate_errors=self._judge.predicate_errors,
                 listener_errors=self._relay.listener_errors,
                 dropped_events=self._relay.dropped,

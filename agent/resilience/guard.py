@@ -42,14 +42,28 @@ def _called_thing(function: AnyFunction) -> AnyFunction:
 
 def _guarded_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     def guard(*args: Any, **kwargs: Any) -> Any:
-        return breaker.call(function, *args, **kwargs)
+        flights, key, started_s = breaker._start()  # noqa: SLF001 - the breaker's other half
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            breaker._end_badly(flights, key, started_s, error)  # noqa: SLF001 - as above
+            raise
+        breaker._end_well(flights, key, started_s, result)  # noqa: SLF001 - as above
+        return result
 
     return guard
 
 
 def _guarded_coroutine_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     async def guard(*args: Any, **kwargs: Any) -> Any:
-        return await breaker.execute(function, *args, **kwargs)
+        flights, key, started_s = breaker._start()  # noqa: SLF001 - the breaker's other half
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            breaker._end_badly(flights, key, started_s, error)  # noqa: SLF001 - as above
+            raise
+        breaker._end_well(flights, key, started_s, result)  # noqa: SLF001 - as above
+        return result
 
     return guard
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, Protocol
 
 __all__ = ["FAILED", "PASSED", "SLOW", "CountWindow", "TimeWindow", "Window"]
@@ -10,6 +11,8 @@ PASSED: Final = 0
 FAILED: Final = 1
 SLOW: Final = 2
 """Bits of an outcome: a call may be both failed and slow."""
+
+_LONG_AGO: Final = -(2**62)
 
 
 class Window(Protocol):
@@ -27,8 +30,12 @@ class Window(Protocol):
         """Let go of what is too old."""
         ...
 
+    def good_until_s(self) -> float:
+        """The moment before which `skip` may stand in for `add`."""
+        ...
+
     def skip(self, passed: int) -> None:
-        """Take in so many outcomes, all PASSED. Only a window that forgets by count and holds nothing else can."""
+        """Take in so many outcomes since the last `expire`, all PASSED, into a window that holds no other."""
         ...
 
     def clear(self) -> None:
@@ -66,6 +73,9 @@ class CountWindow:
     def expire(self, now_s: float) -> None:
         """Nothing grows too old here."""
 
+    def good_until_s(self) -> float:
+        return inf
+
     def skip(self, passed: int) -> None:
         """All bytes are 0 and stay so; where in the ring the next one goes makes no difference."""
         self.calls = min(self.calls + passed, len(self._ring))
@@ -95,24 +105,33 @@ class TimeWindow:
     def add(self, now_s: float, outcome: int) -> None:
         self.expire(now_s)
         counts, at = self._counts, 3 * (self._step % self.STEPS)
-        for offset, amount in enumerate((1, outcome & FAILED, outcome >> 1)):
-            counts[at + offset] += amount
+        counts[at] += 1
         self.calls += 1
-        self.failures += outcome & FAILED
-        self.slow += outcome >> 1
+        if outcome:
+            counts[at + 1] += outcome & FAILED
+            counts[at + 2] += outcome >> 1
+            self.failures += outcome & FAILED
+            self.slow += outcome >> 1
 
     def expire(self, now_s: float) -> None:
         step = int(now_s // self._step_s)
+        if step <= self._step:
+            return
         for gone in range(max(self._step + 1, step - self.STEPS + 1), step + 1):
             self._empty(gone % self.STEPS)
-        self._step = max(step, self._step)
+        self._step = step
+
+    def good_until_s(self) -> float:
+        """The end of the current step."""
+        return (self._step + 1) * self._step_s
 
     def skip(self, passed: int) -> None:
-        raise NotImplementedError("a window in time must be told the time of each call")
+        self._counts[3 * (self._step % self.STEPS)] += passed
+        self.calls += passed
 
     def clear(self) -> None:
         self._counts = [0] * (3 * self.STEPS)
-        self._step = -1
+        self._step = _LONG_AGO
         self.calls = self.failures = self.slow = 0
 
     def _empty(self, place: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +79,21 @@ def test_an_outcome_dated_before_the_newest_step_is_not_lost():
     assert window.calls == 0
 
 
-def test_a_window_in_time_cannot_skip():
-    with pytest.raises(NotImplementedError, match="told the time"):
-        TimeWindow(20.0).skip(3)
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 5)), max_size=20))
+def test_successes_skipped_within_a_step_count_like_added_ones(waits):
+    skipped, added = TimeWindow(20.0), TimeWindow(20.0)
+    now = 1000.0
+    for wait, passed in waits:
+        now += wait / 4
+        skipped.expire(now)
+        assert now < skipped.good_until_s() <= now + 1
+        skipped.skip(passed)
+        added.expire(now)
+        for _ in range(passed):
+            added.add(now, 0)
+        assert held(skipped) == held(added)
+
+
+def test_only_a_window_in_time_must_be_told_when_a_step_is_over():
+    assert CountWindow(3).good_until_s() == float("inf")
+    assert TimeWindow(20.0).good_until_s() < -1e9
