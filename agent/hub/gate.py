@@ -113,9 +113,10 @@ def connection_class(log: Logger) -> type[ServerConnection]:
 
     class LoggedConnection(ServerConnection):
         def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
             error = self.protocol.handshake_exc
-            if self.request is None and not (error is not None and isinstance(error.__cause__, EOFError)):
+            super().connection_lost(exc)
+            hung_up = exc is not None or (error is not None and isinstance(error.__cause__, EOFError))
+            if self.request is None and not hung_up:
                 reason = str(error) if error is not None else "no request in time"
                 log.warning("connection.refused", agent="", peer=peer_text(self), code=0, reason=reason)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import struct
+import zlib
 
 import msgspec
 import pytest
@@ -13,8 +14,9 @@ from hub_support import RunningHub, SinkStage, batch, fetch, hello, open_agent
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from agent.errors import RetryableDelivery
-from agent.hub import ingest
+from agent.errors import PermanentDelivery, ProtocolError, RetryableDelivery
+from agent.hub import ingest, server
+from agent.protocol.hub_session import HubSession
 
 BATCH = {"type": "batch", "seq": 1, "time_ns": 1, "ids": [77], "values": [1.0]}
 PACKED_HELLO = msgspec.msgpack.encode(json.loads(hello()))
@@ -121,8 +123,6 @@ async def raw_frame(hub: RunningHub, size: int, start: bytes):
 
 
 async def test_a_small_frame_that_inflates_to_a_large_one_is_refused(tmp_path):
-    import zlib
-
     with capture_logs() as lines:
         async with RunningHub(tmp_path) as hub, Neighbour(hub), open_agent(hub.url, "msgpack") as socket:
             await socket.send(zlib.compress(bytes(100_000_000), 9))
@@ -208,9 +208,6 @@ async def test_what_is_not_even_http_costs_one_log_line(tmp_path):
 
 
 async def test_records_the_hub_refuses_twice_are_given_up(tmp_path, monkeypatch):
-    from agent.errors import PermanentDelivery, ProtocolError
-    from agent.protocol.hub_session import HubSession
-
     whole = HubSession._take_record
 
     def take(self, record):
@@ -231,3 +228,53 @@ async def test_records_the_hub_refuses_twice_are_given_up(tmp_path, monkeypatch)
         await sink.deliver([batch(3.0)], 3)
         assert await hub.values() == [1.0, 3.0]
         await sink.close()
+
+
+async def test_whoever_connects_and_asks_nothing_is_sent_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_HANDSHAKE_WITHIN_S", 0.1)
+    with capture_logs() as lines:
+        async with RunningHub(tmp_path) as hub:
+            host, port = hub.page.removeprefix("http://").rstrip("/").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET / HTTP/1.1\r\n")
+            assert await reader.read() == b""
+            writer.close()
+    assert [line["reason"] for line in refusals(lines)] == ["no request in time"]
+
+
+async def test_whoever_only_knocks_costs_no_log_line(tmp_path):
+    with capture_logs() as lines:
+        async with RunningHub(tmp_path) as hub:
+            host, port = hub.page.removeprefix("http://").rstrip("/").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+            await fetch(hub.page + "healthz")
+    assert refusals(lines) == []
+
+
+async def test_a_header_that_stands_there_twice_is_refused(tmp_path):
+    async with RunningHub(tmp_path) as hub:
+        with pytest.raises(InvalidStatus) as caught:
+            await open_agent(hub.url, additional_headers=[("Authorization", "Bearer a"), ("Authorization", "Bearer b")])
+    assert caught.value.response.status_code == 400
+
+
+async def test_a_plain_request_for_the_agents_door_is_told_what_is_missing(tmp_path):
+    async with RunningHub(tmp_path) as hub:
+        assert (await fetch(hub.page + "api/v1/ingest"))[0] == 426
+
+
+async def test_a_fault_of_the_hub_itself_costs_one_connection_and_one_line(tmp_path, monkeypatch):
+    def receive(self, frame):
+        raise RuntimeError("a fault")
+
+    with capture_logs() as lines:
+        async with RunningHub(tmp_path) as hub, Neighbour(hub):
+            with monkeypatch.context() as broken:
+                broken.setattr(HubSession, "receive", receive)
+                async with open_agent(hub.url) as socket:
+                    await socket.send(hello())
+                    with pytest.raises(ConnectionClosed):
+                        await socket.recv()
+            assert socket.close_code == 1011
+    assert [line["log_level"] for line in refusals(lines)] == ["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
 
 from agent.errors import PermanentDelivery, RetryableDelivery
+from agent.hub import ingest
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.store import StoreError
 from agent.model import Event, Gap, Level
@@ -219,3 +221,62 @@ async def test_more_agents_than_allowed_are_put_off(tmp_path):
             await second.deliver([batch(1.0)], 1)
         await first.close()
         await second.close()
+
+
+async def test_a_dead_agents_place_is_given_to_the_next_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "IDENTITY_PROBE_S", 0.1)
+    async with RunningHub(tmp_path) as hub:
+        dead = await open_agent(hub.url, ping_interval=None, close_timeout=0.1)
+        await dead.send(hello("web1", "before"))
+        await dead.recv()
+        dead.transport.pause_reading()
+        sink = SinkStage(epoch="after").sink(hub.url)
+        await sink.deliver([batch(1.0)], 1)
+        assert (await hub.agents())["web1"]["epoch"] == "after"
+        dead.transport.abort()
+        await sink.close()
+
+
+async def test_a_store_that_cannot_write_puts_newcomers_off(tmp_path, monkeypatch):
+    def register(self, registration):
+        raise StoreError("the store could not write: disk full")
+
+    async with RunningHub(tmp_path) as hub:
+        with monkeypatch.context() as broken:
+            broken.setattr(SqliteStore, "register", register)
+            sink = SinkStage().sink(hub.url)
+            with pytest.raises(RetryableDelivery, match="1013 the store could not write: disk full"):
+                await sink.deliver([batch(1.0)], 1)
+        await asyncio.sleep(0.02)
+        await sink.deliver([batch(1.0)], 1)
+        assert await hub.values() == [1.0]
+        await sink.close()
+
+
+async def test_what_a_stopping_hub_acknowledged_is_what_it_stored(tmp_path):
+    gap = {"type": "gap", "from_ns": 1, "to_ns": 2, "points": 1, "reason": "sampled"}
+    async with RunningHub(tmp_path) as hub:
+        socket = await open_agent(hub.url)
+        await socket.send(hello())
+        await socket.recv()
+        for seq in range(1, 41):
+            await socket.send(json.dumps({**gap, "seq": seq}))
+        hub.stop.set()
+    acked, said = 0, []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            message = json.loads(await socket.recv())
+            said.append(message["type"])
+            acked = message.get("seq", acked)
+    assert socket.close_code == 1012
+    assert said[-1] == "bye"
+    async with RunningHub(tmp_path) as again:
+        assert (await again.agents())["raw1"]["last_seq"] == acked
+
+
+async def test_bye_before_hello_is_out_of_place(tmp_path):
+    async with RunningHub(tmp_path) as hub, open_agent(hub.url) as socket:
+        await socket.send('{"type":"bye"}')
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1002

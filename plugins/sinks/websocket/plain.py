@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 from websockets.asyncio.client import ClientConnection
 
-from agent.api import Batch, Event, Level, Record, SinkContext
+from agent.api import Level, PermanentDelivery, Record, SinkContext
+from agent.protocol.plain import plain_json
 from plugins.sinks.websocket.connection import CONNECTION_ERRORS, Connector
 
 __all__ = ["PlainSink"]
@@ -34,7 +33,7 @@ class PlainSink:
                 self._connector.opened()
             await _forget_answers(self._socket)
             for record in records:
-                await self._socket.send(msgspec.json.encode(self._object(record)).decode())
+                await self._socket.send(self._text(record))
         except CONNECTION_ERRORS as error:
             self._drop()
             raise self._connector.failed(error) from error
@@ -58,20 +57,11 @@ class PlainSink:
             self._context.emit("link.closed", Level.WARNING)
         self._socket = None
 
-    def _object(self, record: Record) -> dict[str, Any]:
-        agent = self._context.agent
-        if isinstance(record, Batch):
-            pairs = zip(record.ids.tolist(), record.values.tolist(), strict=True)
-            return {"agent": agent, "time": record.time_ns / 1e9, "metrics": [self._metric(*pair) for pair in pairs]}
-        if isinstance(record, Event):
-            event = {"kind": record.kind, "component": record.component, "level": record.level.value}
-            return {"agent": agent, "time": record.time_ns / 1e9, "event": event | {"detail": dict(record.detail)}}
-        gap = {"from": record.from_ns / 1e9, "to": record.to_ns / 1e9, "points": record.points, "reason": record.reason}
-        return {"agent": agent, "time": record.to_ns / 1e9, "gap": gap}
-
-    def _metric(self, series_id: int, value: float) -> dict[str, Any]:
-        series = self._context.definition(series_id)
-        return {"name": series.name, "labels": dict(series.labels), "unit": series.unit, "value": value}
+    def _text(self, record: Record) -> str:
+        try:
+            return plain_json(record, self._context.agent, self._context.definition).decode()
+        except (UnicodeError, OverflowError) as error:
+            raise PermanentDelivery(f"a record that JSON cannot carry: {error}") from error
 
 
 async def _forget_answers(socket: ClientConnection) -> None:

@@ -13,8 +13,9 @@ import pytest
 from hub_support import SinkStage, batch
 from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
-from agent.errors import ConfigError, RetryableDelivery
+from agent.errors import ConfigError, PermanentDelivery, RetryableDelivery
 from agent.model import Event, Gap, Level
 from agent.testing.clock import FakeClock
 from plugins.sinks.websocket import Config
@@ -156,7 +157,7 @@ async def test_plain_sends_objects_that_explain_themselves_and_says_once_that_no
     assert endpoint.received == [
         {
             "agent": "web1",
-            "time": 1.0,
+            "time_s": 1.0,
             "metrics": [
                 {"name": "test_value", "labels": {"n": "1"}, "unit": "bytes", "value": 0.5},
                 {"name": "test_value", "labels": {"n": "2"}, "unit": "bytes", "value": 0.5},
@@ -164,13 +165,13 @@ async def test_plain_sends_objects_that_explain_themselves_and_says_once_that_no
         },
         {
             "agent": "web1",
-            "time": 2.0,
+            "time_s": 2.0,
             "event": {"kind": "a.b", "component": "c", "level": "error", "detail": {"n": 1}},
         },
-        {"agent": "web1", "time": 2.0, "gap": {"from": 1.0, "to": 2.0, "points": 3, "reason": "sampled"}},
+        {"agent": "web1", "time_s": 2.0, "gap": {"from_s": 1.0, "points": 3, "reason": "sampled"}},
         {
             "agent": "web1",
-            "time": 3.0,
+            "time_s": 3.0,
             "metrics": [{"name": "test_value", "labels": {"n": "2"}, "unit": "bytes", "value": None}],
         },
     ]
@@ -198,3 +199,94 @@ async def test_the_plain_sink_connects_again_after_a_loss():
         pytest.fail("nobody was there")
     assert [kind for kind, _ in stage.events] == ["link.opened", "link.closed"]
     await sink.close()
+
+
+async def test_a_record_that_json_cannot_carry_is_refused_for_good():
+    async with Endpoint() as endpoint:
+        sink = SinkStage().sink(endpoint.url, protocol="plain")
+        with pytest.raises(PermanentDelivery, match="JSON cannot carry"):
+            await sink.deliver([Event(1, "a.b", "c", detail={"path": "\udcff"})], 1)
+        await sink.deliver([batch(1.0)], 2)
+        await endpoint.wait_for(1)
+        await sink.close()
+
+
+async def test_a_cancelled_plain_delivery_starts_over_on_a_new_connection():
+    stage = SinkStage()
+    async with Endpoint() as endpoint:
+        sink = stage.sink(endpoint.url, protocol="plain")
+        await sink.deliver([batch(0.0)], 1)
+        delivery = asyncio.create_task(sink.deliver([batch(float(n)) for n in range(20_000)], 2))
+        await endpoint.wait_for(2)
+        delivery.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivery
+        await sink.deliver([batch(7.0)], 3)
+        assert [kind for kind, _ in stage.events] == ["link.opened", "link.closed", "link.opened"]
+        await sink.close()
+
+
+class Impostor:
+    """Something that says it is a hub and answers each frame with the next of its own."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.close_codes: list[int | None] = []
+
+    async def handle(self, connection):
+        with contextlib.suppress(ConnectionClosed):
+            async for _ in connection:
+                if self.answers:
+                    await connection.send(self.answers.pop(0))
+        self.close_codes.append(connection.close_code)
+
+    async def __aenter__(self):
+        self._server = await serve(self.handle, "127.0.0.1", 0, subprotocols=["rebellion.v1.json"])
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        await self._server.wait_closed()
+
+
+WELCOME = (
+    '{"type":"welcome","version":1,"last_seq":0,"window_batches":9,"window_bytes":9999,'
+    '"max_frame_bytes":9999,"server_time_ns":1}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (["junk"], "not a message"),
+        ([WELCOME.replace('"version":1', '"version":2')], "the hub speaks version 2"),
+        ([WELCOME, '{"type":"ack","seq":99}'], "ack of 99, which was never sent"),
+    ],
+)
+async def test_a_hub_that_breaks_the_protocol_is_left_and_tried_again(answers, says):
+    async with Impostor(*answers) as impostor:
+        sink = SinkStage().sink(impostor.url, encoding="json")
+        with pytest.raises(RetryableDelivery, match=says):
+            await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
+        await sink.close()
+
+
+async def test_a_hub_that_never_says_welcome_is_given_up():
+    async with Impostor() as impostor:
+        sink = SinkStage().sink(impostor.url, encoding="json", connect_timeout_s=0.05)
+        with pytest.raises(RetryableDelivery, match="TimeoutError"):
+            await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
+        await sink.close()
+
+
+async def test_a_delivery_cancelled_while_connecting_leaves_no_connection_behind():
+    async with Impostor() as impostor:
+        sink = SinkStage().sink(impostor.url, encoding="json")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
+        async with asyncio.timeout(5):
+            while not impostor.close_codes:
+                await asyncio.sleep(0.01)
+        assert impostor.close_codes == [1006]
