@@ -20,8 +20,14 @@ __all__ = ["transformer"]
 _SEVERITY_OF_NO_HEALTH = 6.0
 _ENGINE_NAMES = {
     **{name: name for name in ("mean", "std", "ewma", "z", "slope", "intercept", "r2")},
-    **{"min": "minimum", "max": "maximum", "sma5": "moving_average", "rz": "robust_z", "ttt": "ticks_to_limit"},
-    **{"fc": "forecast", "fc_lo": "forecast_low", "fc_hi": "forecast_high"},
+    "min": "minimum",
+    "max": "maximum",
+    "sma5": "moving_average",
+    "rz": "robust_z",
+    "ttt": "ticks_to_limit",
+    "fc": "forecast",
+    "fc_lo": "forecast_low",
+    "fc_hi": "forecast_high",
 }
 
 
@@ -62,7 +68,7 @@ class TransformerAdapter:
 
     def _health(self) -> FloatArray:
         loss = np.minimum(self._severity / _SEVERITY_OF_NO_HEALTH, 1.0)
-        is_scored = loss == loss  # noqa: PLR0124 - NaN is the one that differs
+        is_scored = loss == loss
         loss[~is_scored] = 0.0
         total = np.bincount(self._groups, loss, self._group_count)
         scored = np.bincount(self._groups, is_scored, self._group_count)

@@ -30,7 +30,7 @@ __all__ = ["EngineSettings", "WindowEngine"]
 
 _EXACT_WINDOW = 300
 _STALE_TICKS = 60
-_BLOCK_ROWS = 1024
+_BLOCK_ROWS = 2048
 _ROTA_ROWS = 16
 
 

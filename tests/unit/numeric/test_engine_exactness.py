@@ -48,9 +48,9 @@ def test_every_result_is_exact_to_1e_12_of_the_window_at_every_tick(one_series, 
             if exact.count > 1:
                 assert abs(got["slope"] - expected["slope"]) <= 1e-12 * scale + 5e-324
             if abs(expected["rz"]) < inf and exact.mad > 0 and got["rz"]:
-                last_bit = max(np.spacing(abs(value)) for value in series.fed[-window:] if value == value)
+                last_bit = max(float(np.spacing(abs(value))) for value in series.fed[-window:] if value == value)
                 allowed = 4 * last_bit * (1 + abs(expected["rz"])) + 1e-9 * abs(expected["rz"]) * exact.mad
-                assert abs(got["rz"] - expected["rz"]) * exact.mad <= allowed
+                assert abs(float(got["rz"]) - expected["rz"]) * exact.mad <= allowed
 
 
 @relaxed
