@@ -1,9 +1,10 @@
 /** All charts of a host in groups; each asks for its history, and is drawn, only while it can be seen. */
 
-import { arrange, h, setText } from "./dom.js";
 import { ChartCard } from "./chart_card.js";
+import { ChartGroup, compareImportance } from "./chart_group.js";
 import { chartTheme, onThemeChange } from "./chart_theme.js";
-import { compareGroups, compareNames, groupOf } from "./naming.js";
+import { arrange, h } from "./dom.js";
+import { compareGroups, groupOf } from "./naming.js";
 
 const AHEAD = "200px 0px";
 
@@ -11,7 +12,7 @@ export class ChartGrid {
   root = h("div", { class: "groups" });
   /** Buttons that lead to each group. */ jump = h("nav", { class: "jump", "aria-label": "Chart groups" });
   /** By name. @type {Map<string, ChartCard>} */ #cards = new Map();
-  #groups = new Map();
+  /** By name. @type {Map<string, ChartGroup>} */ #groups = new Map();
   #query = "";
   #data;
   #theme = chartTheme();
@@ -51,23 +52,13 @@ export class ChartGrid {
   }
 
   #sync() {
-    const names = [...this.#data.models.keys()].filter((name) => name.toLowerCase().includes(this.#query)).sort((one, other) => this.#compare(one, other));
+    const names = [...this.#data.models.keys()].filter((name) => name.toLowerCase().includes(this.#query)).sort(compareImportance);
     const byGroup = new Map();
     for (const name of names) byGroup.set(groupOf(name), [...(byGroup.get(groupOf(name)) ?? []), this.#card(name).root]);
     const groups = [...byGroup.keys()].sort(compareGroups);
-    for (const group of groups) {
-      const made = this.#group(group);
-      arrange(made.grid, byGroup.get(group));
-      setText(made.count, String(byGroup.get(group).length));
-    }
+    for (const group of groups) this.#group(group).show(byGroup.get(group), this.#query !== "");
     arrange(this.root, groups.map((group) => this.#group(group).root));
     arrange(this.jump, groups.map((group) => this.#group(group).button));
-  }
-
-  /** Totals before their parts, else by name. */
-  #compare(one, other) {
-    const rank = (name) => Number(this.#data.models.get(name).isLabelled);
-    return rank(one) - rank(other) || compareNames(one, other);
   }
 
   #card(name) {
@@ -82,7 +73,7 @@ export class ChartGrid {
   }
 
   #group(name) {
-    if (!this.#groups.has(name)) this.#groups.set(name, makeGroup(name));
+    if (!this.#groups.has(name)) this.#groups.set(name, new ChartGroup(name));
     return this.#groups.get(name);
   }
 
@@ -111,16 +102,4 @@ export class ChartGrid {
     this.#cards.forEach((card) => card.reset());
     this.draw();
   }
-}
-
-function makeGroup(name) {
-  const count = h("span", { class: "count" });
-  const grid = h("div", { class: "grid" });
-  const heading = h("h3", { tabindex: "-1" }, name, " ", count);
-  const root = h("section", { class: "group", dataset: { testid: "group", group: name } }, heading, grid);
-  const goTo = () => {
-    root.scrollIntoView({ block: "start" });
-    heading.focus({ preventScroll: true });
-  };
-  return { root, grid, count, button: h("button", { type: "button", onclick: goTo }, name) };
 }

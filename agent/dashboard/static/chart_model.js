@@ -17,7 +17,6 @@ const SAME_TIME_S = 1e-3;
 export class ChartModel {
   /** Unix seconds, rising. @type {number[]} */ times = [];
   /** @type {Line[]} */ lines = [];
-  /** Whether its series are told apart by labels. */ isLabelled = false;
   /** Changes whenever a line comes or goes. */ version = 0;
   #lineBySeries = new Map();
 

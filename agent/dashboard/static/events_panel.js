@@ -1,7 +1,7 @@
 /** The events of a host, newest first, with filters by level, kind and text. */
 
 import { h, setText } from "./dom.js";
-import { clock, moment } from "./format.js";
+import { clock, figures, moment } from "./format.js";
 
 const SHOWN = 200;
 const LEVEL_RANK = { info: 0, warning: 1, error: 2 };
@@ -55,7 +55,7 @@ const family = (event) => event.kind.split(".", 1)[0];
 
 function detailText(event) {
   const facts = typeof event.detail === "object" && event.detail !== null ? event.detail : { detail: event.detail };
-  return Object.entries(facts).map(([key, fact]) => `${key}=${fact}`).join("  ");
+  return Object.entries(facts).map(([key, fact]) => `${key}=${typeof fact === "number" ? figures(fact) : fact}`).join("  ");
 }
 
 function item(event) {

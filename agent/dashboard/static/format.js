@@ -3,8 +3,8 @@
 const IEC = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const SI = ["", "k", "M", "G", "T"];
 
-/** Three significant figures without a tail of zeros. */
-function figures(value) {
+/** A number in few figures, without a tail of zeros. */
+export function figures(value) {
   const size = Math.abs(value);
   if (size >= 100 || Number.isInteger(value)) return String(Math.round(value));
   return String(Number(value.toFixed(size >= 10 ? 1 : size >= 0.1 ? 2 : 4)));
@@ -66,7 +66,8 @@ export function value(value, unit) {
     const [size, step] = scaled(value, 1024, IEC);
     return `${figures(size)} ${step}${unit.slice(5)}`;
   }
-  return unit ? `${count(value)}${unit.startsWith("/") ? "" : " "}${unit}` : count(value);
+  const suffix = unit.replace(/^1\//, "/");
+  return suffix ? `${count(value)}${suffix.startsWith("/") ? "" : " "}${suffix}` : count(value);
 }
 
 /** Time of day, local: "14:03:07". */

@@ -119,7 +119,7 @@ export class HostData extends EventTarget {
     if (this.#isClosed) return;
     for (const { series: text, name, unit, kind } of series) {
       const model = this.models.get(name) ?? new ChartModel(name);
-      Object.assign(model, { unit, kind, isLabelled: text !== name });
+      Object.assign(model, { unit, kind });
       this.models.set(name, model);
       this.#known.add(text);
     }

@@ -12,6 +12,7 @@ import { Summary, figuresOf } from "./summary.js";
 const REDRAW_MS = 1000;
 
 export class HostView {
+  /** Whether the hub can be heard at all; silence is the agent's only then. */ isConnected = false;
   #store;
   #data;
   #header;
@@ -130,7 +131,7 @@ export class HostView {
     const agent = this.#store.agents.get(this.name);
     const sinceHub_s = agent?.last_time_s ? this.#data.now_s() - agent.last_time_s : NaN;
     const silence_s = this.#data.silence_s() ?? sinceHub_s;
-    const isSilent = this.#data.isKnown && !(silence_s <= this.#data.silentAfter_s());
+    const isSilent = this.isConnected && this.#data.isKnown && !(silence_s <= this.#data.silentAfter_s());
     this.#header.show(agent, agent && this.#store.health(agent), silence_s, isSilent);
   }
 }

@@ -25,6 +25,7 @@ fleetBox.append(fleet.root);
 new Banner(live, document.getElementById("phase"), document.getElementById("banner"));
 live.addEventListener("message", ({ detail }) => take(detail));
 live.addEventListener("phase", () => {
+  if (host) host.isConnected = live.phase === "live";
   if (live.phase === "live") caughtUp();
 });
 addEventListener("hashchange", go);
@@ -68,6 +69,7 @@ function go() {
   const isSameHost = host !== null && host.name === route.host;
   host?.close();
   host = route.host ? new HostView(api, store, route.host, route.window_s ?? DEFAULT_WINDOW_S) : null;
+  if (host) host.isConnected = live.phase === "live";
   hostBox.replaceChildren(...(host ? [host.root] : []));
   fleetBox.hidden = host !== null;
   hostBox.hidden = host === null;

@@ -219,3 +219,17 @@ async def test_another_stretch_of_time_is_chosen_kept_in_the_address_and_filled_
         assert watched.page.url.endswith(f"#/host/{NAME}?window=900")
         assert await watched.page.evaluate("document.activeElement.dataset.testid") == "window"
         assert watched.complaints == []
+
+
+async def test_a_large_group_shows_its_first_charts_and_the_rest_when_asked(hub, open_page):
+    newest_s = with_history(hub)
+    hub.store(NAME, newest_s, {f"tcp_thing_{at}": 1.0 for at in range(9)})
+    charts = "[data-group=tcp] [data-testid=chart]"
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for("(s) => document.querySelectorAll(s).length === 6", charts)
+        await watched.page.get_by_role("button", name="Show 3 more").click()
+        assert await watched.page.locator(charts).count() == 9
+        await watched.page.get_by_role("button", name="Show fewer").click()
+        assert await watched.page.locator(charts).count() == 6
+        await watched.page.get_by_label("Search series").fill("thing")
+        assert await watched.page.locator("[data-testid=chart]").count() == 9

@@ -95,10 +95,31 @@ async def test_series_are_taken_apart_and_named_by_what_differs(hub, open_page):
     assert first_words == ["cpu", "uptime"]
 
 
+async def test_what_operators_look_for_comes_first_in_a_group(hub, open_page):
+    names = [
+        "cpu_count",
+        "cpu_guest_ratio",
+        "cpu_system_ratio",
+        "cpu_core_used_ratio",
+        "cpu_used_ratio",
+        "cpu_interrupts_per_s",
+    ]
+    body = f"{json.dumps(names)}.sort(m.compareImportance)"
+    assert await in_page(open_page, hub, "chart_group", body) == [
+        "cpu_used_ratio",
+        "cpu_core_used_ratio",
+        "cpu_system_ratio",
+        "cpu_guest_ratio",
+        "cpu_interrupts_per_s",
+        "cpu_count",
+    ]
+
+
 async def test_values_are_written_with_their_units(hub, open_page):
     body = """[
       m.value(0.0345, "ratio"), m.value(1, "ratio"), m.value(1536, "bytes"), m.value(3.2e6, "bytes/s"), m.value(0.0042, "s"),
-      m.value(200, "s"), m.value(864000, "s"), m.value(12345, "points"), m.value(null, "bytes"), m.value(3, "/s"), m.age(-4),
+      m.value(200, "s"), m.value(864000, "s"), m.value(12345, "points"), m.value(null, "bytes"), m.value(3, "/s"),
+      m.value(3, "1/s"), m.age(-4),
     ]"""
     assert await in_page(open_page, hub, "format", body) == [
         "3.45 %",
@@ -110,6 +131,7 @@ async def test_values_are_written_with_their_units(hub, open_page):
         "10 d",
         "12.3 k points",
         "–",  # noqa: RUF001 - the dash that stands for no value
+        "3/s",
         "3/s",
         "0 s",
     ]

@@ -24,7 +24,8 @@ async def test_a_hub_that_dies_is_told_counted_down_and_found_again_with_what_wa
         await hub.stop()
         await watched.wait_for(BANNER_SAYS, "Hub unreachable, reconnecting in")
         assert await watched.state_of(CHIP) in {"waiting", "connecting"}
-        await watched.wait_for(BANNER_SAYS, "Gone for 2 s")
+        await watched.wait_for(BANNER_SAYS, "Gone for 6 s")
+        assert await watched.page.is_hidden("[data-testid=silence]")
         hub.store(NAME, newest_s + 2, {"load_1m": 2.0})
         await hub.start()
         await watched.wait_for(IS_LIVE)
