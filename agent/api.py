@@ -41,6 +41,7 @@ from agent.errors import (
 )
 from agent.hookspecs import hookimpl
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
+from agent.procfs import ProcFile, key_values
 
 if TYPE_CHECKING:
     from agent.resilience.budget import TokenBudget
@@ -85,6 +86,7 @@ __all__ = [
     "PluginContext",
     "PluginError",
     "PointFlag",
+    "ProcFile",
     "ProtocolError",
     "RateLimiter",
     "Reading",
@@ -108,6 +110,7 @@ __all__ = [
     "deadline",
     "error_text",
     "hookimpl",
+    "key_values",
     "remaining_s",
 ]
 

@@ -1,0 +1,73 @@
+"""Reading the kernel's small text files again and again, cheaply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from agent.errors import CollectError
+
+__all__ = ["ProcFile", "key_values"]
+
+_CHUNK_BYTES = 65_536
+
+
+class ProcFile:
+    """A file under /proc or /sys that is opened once and read from its start each time.
+
+    Args:
+        path: Where it is. It need not exist yet.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def read(self) -> bytes:
+        """All of it.
+
+        Raises:
+            CollectError: It is not there or may not be read; the next call tries anew.
+        """
+        try:
+            return self._read()
+        except OSError as error:
+            raise CollectError(f"{self.path} cannot be read: {error.strerror}") from error
+
+    def read_if_there(self) -> bytes:
+        """All of it; nothing when it is not there or may not be read. The next call tries anew."""
+        try:
+            return self._read()
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        """Let go of it; safe twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _read(self) -> bytes:
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return b"".join(self._chunks(self._descriptor))
+        except OSError:
+            self.close()
+            raise
+
+    def _chunks(self, descriptor: int) -> Iterator[bytes]:
+        """The kernel gives whole lines, a page or so at a time; an empty read is the end."""
+        offset = 0
+        while chunk := os.pread(descriptor, _CHUNK_BYTES, offset):
+            yield chunk
+            offset += len(chunk)
+
+
+def key_values(text: bytes) -> dict[bytes, bytes]:
+    """Key -> number, as text, of files whose every line is `MemTotal:  16 kB` or `pgfault 7`: one pass, no line by line."""
+    words = text.replace(b" kB", b"").replace(b":", b"").split()
+    return dict(zip(words[::2], words[1::2], strict=False))
