@@ -140,6 +140,7 @@ class Assembly:
 
     def _breaker(self, target: str, section: BreakerSection, deadline_s: float) -> Breaker:
         settings = BreakerSettings(
+            consecutive_failures=section.consecutive_failures or None,
             failure_ratio=section.failure_ratio,
             min_calls=section.min_calls,
             window_calls=section.window_calls,

@@ -17,6 +17,7 @@ __all__ = [
     "HubSection",
     "LogSection",
     "PolicySection",
+    "SinkBreakerSection",
     "SinkSection",
     "TransformerSection",
 ]
@@ -63,6 +64,7 @@ class TransformerSection(Section, frozen=True):
 class BreakerSection(Section, frozen=True):
     """`breaker` table of a collector or sink."""
 
+    consecutive_failures: Annotated[int, Meta(ge=0)] = 3  # failures in a row at which it opens; 0 = not watched
     failure_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
     min_calls: PositiveCount = 3
     window_calls: PositiveCount = 10
@@ -71,6 +73,12 @@ class BreakerSection(Section, frozen=True):
     max_open_s: PositiveSeconds = 60.0
     jitter_ratio: Ratio = 0.2
     probes: PositiveCount = 1
+
+
+class SinkBreakerSection(BreakerSection, frozen=True):
+    """`breaker` table of a sink: it is asked again sooner, since points wait for it."""
+
+    max_open_s: PositiveSeconds = 15.0
 
 
 class BufferSection(Section, frozen=True):
@@ -99,7 +107,7 @@ class SinkSection(Section, frozen=True):
     enabled: bool = True
     deadline_s: PositiveSeconds = 15.0  # one delivery of a group
     max_group_count: PositiveCount = 64  # records a delivery at most
-    breaker: BreakerSection = field(default_factory=BreakerSection)
+    breaker: SinkBreakerSection = field(default_factory=SinkBreakerSection)
     buffer: BufferSection = field(default_factory=BufferSection)
 
 

@@ -19,6 +19,7 @@ __all__ = ["Group", "Sender", "SenderSettings", "SenderStats"]
 
 FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 10.0
+ASKED_JITTER_RATIO = 0.1
 
 
 class Recovers(Protocol):
@@ -236,10 +237,11 @@ class Sender:
         await self._sleep(self._retry_wait_s(error))
 
     def _retry_wait_s(self, error: Exception) -> float:
-        """Full jitter after the cap; never less than the other end asked for."""
-        ceiling_s = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures_in_row - 1, 30))
+        """What the sink asked for and a little jitter on it; without a wish, full jitter under a doubling ceiling."""
         asked_s = error.retry_after_s if isinstance(error, DeliveryError) else None
-        return (asked_s or 0.0) + self._rng.uniform(0.0, ceiling_s)
+        if asked_s:
+            return asked_s * (1.0 + self._rng.uniform(0.0, ASKED_JITTER_RATIO))
+        return self._rng.uniform(0.0, min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures_in_row - 1, 30)))
 
 
 def _text(error: BaseException) -> str:
