@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint check clean bench-agent install uninstall
+.PHONY: help demo test lint check clean bench-agent bench-sampling bench-buffer install uninstall
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -26,6 +26,15 @@ lint: $(VENV)/dev.stamp
 ## make bench-agent   CPU and memory of the agent alone, at 1 s
 bench-agent: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/agent_cost.py
+
+## make bench-sampling   what each sampling strategy keeps of labelled series; DATA=nab_dev.zip
+DATA ?= $(firstword $(wildcard nab_dev.zip ../shared/data/nab_dev.zip) nab_dev.zip)
+bench-sampling: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/sampling.py --data "$(DATA)"
+
+## make bench-buffer   the buffer beside a bounded deque and asyncio.Queue
+bench-buffer: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/buffer.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'

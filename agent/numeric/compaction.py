@@ -143,12 +143,10 @@ def _bends(course: Course, frame: BoolArray, room: int) -> BoolArray:
         if len(found) > room:
             found = np.partition(found, len(found) - room)[-room:]
         enough = found.min() if len(found) == room else 0.0
-        left, right = np.concatenate((left, middle)), np.concatenate((middle, right))
-        bound = np.concatenate((bound, bound))
+        left, right = np.stack((left, middle), 1).ravel(), np.stack((middle, right), 1).ravel()
+        bound = np.repeat(bound, 2)
         goes_on = (right - left > 1) & (bound > enough)
         left, right, bound = left[goes_on], right[goes_on], bound[goes_on]
-        in_order = np.argsort(left)
-        left, right, bound = left[in_order], right[in_order], bound[in_order]
     return _largest(worth, room)
 
 
@@ -176,13 +174,14 @@ def _worst(course: Course, left: IntArray, right: IntArray, share: float) -> tup
     np.abs(miss, out=miss)
     largest = np.maximum.reduceat(miss, starts)
     candidates = np.flatnonzero(miss >= np.repeat(largest * share, sizes))
-    line = np.searchsorted(starts, candidates, side="right") - 1
-    off_middle = np.abs(2 * points[candidates] - (left + right)[line])
-    by_line = np.lexsort((off_middle, line))
-    first = by_line[np.searchsorted(line, np.arange(len(left)))]
+    if len(candidates) > len(left):
+        line = np.searchsorted(starts, candidates, side="right") - 1
+        off_middle = np.abs(2 * points[candidates] - (left + right)[line])
+        by_line = np.lexsort((off_middle, line))
+        candidates = candidates[by_line[np.searchsorted(line, np.arange(len(left)))]]
     miss *= miss
     misfit = largest * np.sqrt(np.add.reduceat(miss, starts))
-    return points[candidates[first]], np.where(largest > 1e-9, misfit, 0.0)
+    return points[candidates], np.where(largest > 1e-9, misfit, 0.0)
 
 
 def _largest(worth: FloatArray, room: int) -> BoolArray:

@@ -1,0 +1,192 @@
+"""How much of labelled series survives each sampling strategy, and what it costs.
+
+Reads a zip of CSV files (`timestamp,value`) with a `windows.json` (file -> [[from, to], ...] of labelled anomalies), cuts each
+series into blocks, lets each strategy keep a share of each block, and draws straight lines between what it kept.
+
+    python benchmarks/sampling.py --data nab_dev.zip
+
+Columns:
+    kept        points kept, share of all
+    nrmse       root mean square error of the drawn lines over the series' standard deviation, mean over the series
+    max         largest error over the series' range, mean over the series
+    exceptional share kept of the 1 % of points farthest from their trailing median, in MADs
+    visible     share of the labelled windows whose extreme point (farthest from the series' median) has a kept point within two
+                steps whose value is within 10 % of the range
+    centre      the same for the middle of each window
+    ns          nanoseconds a point in `keep`
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import random
+import time
+import zipfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from agent.builtin import BUILTIN, load_builtin
+from agent.contracts import Block, Kept, Sampler
+
+TRAILING = 120
+EXCEPTIONAL_RATIO = 0.01
+NEAR_STEPS = 2
+NEAR_RATIO = 0.1
+PLUGIN_LABEL = {"hybrid": "hybrid (default)"}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One series: values, which of them are exceptional, and the positions in each labelled window."""
+
+    values: np.ndarray
+    is_exceptional: np.ndarray
+    windows: list[np.ndarray]
+
+
+def read(path: Path) -> list[Labelled]:
+    with zipfile.ZipFile(path) as archive:
+        windows = json.loads(archive.read("windows.json"))
+        return [
+            read_one(archive, name, windows.get(name, []))
+            for name in sorted(archive.namelist())
+            if name.endswith(".csv")
+        ]
+
+
+def read_one(archive: zipfile.ZipFile, name: str, labels: list[list[str]]) -> Labelled:
+    rows = list(csv.DictReader(io.TextIOWrapper(archive.open(name), "utf-8")))
+    seconds = np.array([moment(row["timestamp"]) for row in rows])
+    values = np.array([float(row["value"]) for row in rows])
+    spans = [np.flatnonzero((seconds >= moment(a)) & (seconds <= moment(b))) for a, b in labels]
+    return Labelled(values, farthest(values), [span for span in spans if len(span)])
+
+
+def moment(text: str) -> float:
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001 - the files say no zone
+
+
+def farthest(values: np.ndarray) -> np.ndarray:
+    """The 1 % of points farthest from the median of the points before them, in median absolute deviations."""
+    before = np.lib.stride_tricks.sliding_window_view(values, TRAILING)[:-1]
+    median = np.median(before, axis=1)
+    mad = np.median(np.abs(before - median[:, None]), axis=1)
+    far = np.zeros(len(values))
+    far[TRAILING:] = np.abs(values[TRAILING:] - median) / (mad + 1e-3 * values.std() + 1e-12)
+    count = int(len(values) * EXCEPTIONAL_RATIO)
+    found = np.zeros(len(values), bool)
+    found[np.argsort(far)[len(far) - count :]] = True
+    return found & (far > 3)
+
+
+def sampler_of(name: str) -> Sampler:
+    registration = load_builtin("sampling", name)
+    config = registration.config() if registration.config else None
+    return registration.factory(config, SimpleNamespace(name=name, rng=random.Random(1)))
+
+
+def block_of(one: Labelled, part: slice) -> Block:
+    values, flags = one.values[part], one.is_exceptional[part]
+    size = len(values)
+    return Block(
+        np.arange(size, dtype=np.float64),
+        np.zeros(size, np.uint32),
+        values,
+        flags.astype(np.int64),
+        flags,
+        np.ones(size),
+    )
+
+
+@dataclass
+class Tally:
+    """What is summed up over all series."""
+
+    nrmse: list[float]
+    largest: list[float]
+    exceptional: list[int]
+    visible: list[bool]
+    centre: list[bool]
+    points: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+
+    def add(self, one: Labelled, index: np.ndarray, drawn: np.ndarray) -> None:
+        values, span = one.values, float(np.ptp(one.values))
+        self.points += len(values)
+        self.kept += len(index)
+        if span > 0:
+            miss = drawn - values
+            self.nrmse.append(float(np.sqrt((miss**2).mean()) / values.std()))
+            self.largest.append(float(np.abs(miss).max() / span))
+        self.exceptional += np.isin(np.flatnonzero(one.is_exceptional), index).tolist()
+        for window in one.windows:
+            extreme = window[np.abs(values[window] - np.median(values)).argmax()]
+            self.visible.append(is_visible(values, index, extreme, span))
+            self.centre.append(is_visible(values, index, window[len(window) // 2], span))
+
+    def row(self) -> list[float]:
+        ns = self.seconds / self.points * 1e9
+        means = [float(np.mean(x)) for x in (self.nrmse, self.largest, self.exceptional, self.visible, self.centre)]
+        return [self.kept / self.points, *means, ns]
+
+
+def is_visible(values: np.ndarray, index: np.ndarray, point: int, span: float) -> bool:
+    near = index[np.abs(index - point) <= NEAR_STEPS]
+    return bool((np.abs(values[near] - values[point]) <= NEAR_RATIO * span).any())
+
+
+def measure(series: list[Labelled], sampler: Sampler, ratio: float, block_points: int) -> Tally:
+    tally = Tally([], [], [], [], [])
+    for one in series:
+        index, shown = [], []
+        for start in range(0, len(one.values), block_points):
+            block = block_of(one, slice(start, start + block_points))
+            began = time.perf_counter()
+            kept = sampler.keep(block, int(len(block) * ratio))
+            tally.seconds += time.perf_counter() - began
+            index.append(kept.index + start)
+            shown.append(shown_values(block, kept))
+        places = np.concatenate(index)
+        tally.add(one, places, np.interp(np.arange(len(one.values)), places, np.concatenate(shown)))
+    return tally
+
+
+def shown_values(block: Block, kept: Kept) -> np.ndarray:
+    return block.values[kept.index] if kept.values is None else kept.values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="zip of labelled series")
+    parser.add_argument("--block", type=int, default=1000, help="points a block (1000)")
+    parser.add_argument("--ratio", type=float, nargs="+", default=[0.02, 0.05, 0.1, 0.2], help="shares to keep")
+    parser.add_argument("--strategy", nargs="+", default=list(BUILTIN["sampling"]), help="strategies (all)")
+    given = parser.parse_args()
+    series = read(given.data)
+    labels = sum(len(one.windows) for one in series)
+    print(
+        f"{len(series)} series, {sum(len(one.values) for one in series)} points, {labels} labels, blocks of {given.block}"
+    )
+    for ratio in given.ratio:
+        print(f"\n{ratio:.0%}  {'':17}" + "".join(f"{head:>12}" for head in HEADS))
+        for name in given.strategy:
+            row = measure(series, sampler_of(name), ratio, given.block).row()
+            print(
+                f"     {PLUGIN_LABEL.get(name, name):17}"
+                + "".join(f"{value:12.3f}" for value in row[:-1])
+                + f"{row[-1]:12.0f}"
+            )
+
+
+HEADS = ("kept", "nrmse", "max", "exceptional", "visible", "centre", "ns")
+
+if __name__ == "__main__":
+    main()
