@@ -56,16 +56,8 @@ class BatchStore:
         self._segments: deque[Segment] = deque()
         self._fresh: deque[Batch] = deque()
         self._plan: deque[_Stretch] = deque()
-        self._points = 0
-        self._bytes = 0
-
-    @property
-    def points(self) -> int:
-        return self._points
-
-    @property
-    def bytes(self) -> int:
-        return self._bytes
+        self.points = 0
+        self.bytes = 0
 
     @property
     def oldest_s(self) -> float | None:
@@ -74,8 +66,14 @@ class BatchStore:
             return float(segment.monotonic_s[segment.head])
         return self._fresh[0].monotonic_s if self._fresh else None
 
+    def stamp_of(self, item: Batch, /) -> float:
+        return item.monotonic_s
+
     def points_of(self, item: Batch, /) -> int:
         return item.points
+
+    def points_of_all(self, items: Sequence[Batch], /) -> int:
+        return sum(item.points for item in items)
 
     def bytes_of(self, item: Batch, /) -> int:
         return batch_bytes(item)
@@ -85,8 +83,8 @@ class BatchStore:
 
     def append(self, item: Batch, /) -> None:
         self._fresh.append(item)
-        self._points += item.points
-        self._bytes += batch_bytes(item)
+        self.points += item.points
+        self.bytes += batch_bytes(item)
         if len(self._fresh) >= PACK_COUNT:
             self._pack_fresh()
 
@@ -94,8 +92,8 @@ class BatchStore:
         if items:
             segment = pack(items)
             self._segments.appendleft(segment)
-            self._points += len(segment.ids)
-            self._bytes += segment.bytes()
+            self.points += len(segment.ids)
+            self.bytes += segment.bytes()
 
     def take(self, max_items: int, max_bytes: int, until_s: float, must_give: bool, /) -> list[Batch]:
         taken: list[Batch] = []
@@ -113,8 +111,8 @@ class BatchStore:
         if not self._fresh:
             self._unpack_newest()
         batch = self._fresh.pop()
-        self._points -= batch.points
-        self._bytes -= batch_bytes(batch)
+        self.points -= batch.points
+        self.bytes -= batch_bytes(batch)
         return self.dropped(batch)
 
     def expire(self, before_s: float, /) -> Dropped:
@@ -131,14 +129,12 @@ class BatchStore:
         return bool(self._plan)
 
     def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
-        if not self._points:
+        if not self.points:
             return Dropped()
         self._pack_fresh()
         rows = sum(len(segment.time_ns) - segment.head for segment in self._segments)
         budget = _budget(rows, max_points, max_bytes)
-        self._plan.extend(
-            _planned(self._segments, budget, STRETCH_POINTS if guard.works_in_stretches else self._points)
-        )
+        self._plan.extend(_planned(self._segments, budget, STRETCH_POINTS if guard.works_in_stretches else self.points))
         return self.compact_more(guard)
 
     def compact_more(self, guard: SamplerGuard, /) -> Dropped:
@@ -151,8 +147,8 @@ class BatchStore:
         kept, values = _choose(whole, guard, budget, stretch.is_last)
         made = picked(whole, kept.index, kept.weights, values)
         self._replace(segments, made)
-        self._points += len(kept.index) - len(whole.ids)
-        self._bytes += sum(segment.bytes() for segment in made) - sum(segment.bytes() for segment in segments)
+        self.points += len(kept.index) - len(whole.ids)
+        self.bytes += sum(segment.bytes() for segment in made) - sum(segment.bytes() for segment in segments)
         return _difference(whole, kept)
 
     def _stretch_points(self) -> int:
@@ -177,29 +173,29 @@ class BatchStore:
     def _pop(self) -> Batch:
         if not self._segments:
             batch = self._fresh.popleft()
-            self._bytes -= batch_bytes(batch)
+            self.bytes -= batch_bytes(batch)
         else:
             segment = self._segments[0]
             batch = segment.row(segment.head)
-            self._bytes -= segment.row_bytes(segment.head)
+            self.bytes -= segment.row_bytes(segment.head)
             segment.head += 1
             if segment.is_empty:
                 self._segments.popleft()
-        self._points -= batch.points
+        self.points -= batch.points
         return batch
 
     def _pack_fresh(self) -> None:
         if not self._fresh:
             return
         segment = pack(self._fresh)
-        self._bytes += segment.bytes() - sum(map(batch_bytes, self._fresh))
+        self.bytes += segment.bytes() - sum(map(batch_bytes, self._fresh))
         self._fresh.clear()
         self._segments.append(segment)
 
     def _unpack_newest(self) -> None:
         segment = self._segments.pop()
         self._fresh.extend(segment.row(n) for n in range(segment.head, len(segment.time_ns)))
-        self._bytes += sum(map(batch_bytes, self._fresh)) - segment.bytes()
+        self.bytes += sum(map(batch_bytes, self._fresh)) - segment.bytes()
         segment.head = len(segment.time_ns)
 
 

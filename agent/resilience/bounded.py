@@ -71,16 +71,20 @@ class BufferSettings:
 class Store(Protocol[T]):
     """Where a buffer keeps its items, oldest first. An item stands for one or more points."""
 
-    @property
-    def points(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
+    points: int
+    bytes: int
+
     @property
     def oldest_s(self) -> float | None:
         """Monotonic seconds of the oldest item; None when empty."""
         ...
 
+    def stamp_of(self, item: T, /) -> float:
+        """Monotonic seconds by which the item ages."""
+        ...
+
     def points_of(self, item: T, /) -> int: ...
+    def points_of_all(self, items: Sequence[T], /) -> int: ...
     def bytes_of(self, item: T, /) -> int: ...
     def dropped(self, item: T, /) -> Dropped:
         """What dropping this one item amounts to."""
@@ -136,14 +140,12 @@ class BoundedBuffer(Generic[T]):
         clock: Clock,
         on_drop: Callable[[Dropped, str], None] | None = None,
     ) -> None:
-        self.settings = settings
-        self.guard = guard
         self._store = store
         self._clock = clock
         self._on_drop = on_drop
         self._ledger = Ledger()
-        self._sample_from_ratio = settings.sample_from_ratio
         self.is_closed = False
+        self._adopt(settings, guard)
 
     @property
     def points(self) -> int:
@@ -169,8 +171,7 @@ class BoundedBuffer(Generic[T]):
 
     def configure(self, settings: BufferSettings, guard: SamplerGuard) -> None:
         """Go on with other settings and another sampler; what no longer fits is thinned out or dropped at once."""
-        self.settings, self.guard = settings, guard
-        self._sample_from_ratio = settings.sample_from_ratio
+        self._adopt(settings, guard)
         self._make_room()
 
     def has_room(self, item: T) -> bool:
@@ -188,18 +189,21 @@ class BoundedBuffer(Generic[T]):
         Returns:
             False when it was turned away: rejected, or dropped as the newest.
         """
-        self.expire()
-        overflow = self.settings.overflow
-        points = self._store.points_of(item)
-        if self.is_closed or (overflow is Overflow.REJECT and not self.has_room(item)):
+        store = self._store
+        oldest_s = store.oldest_s
+        if oldest_s is not None and oldest_s < store.stamp_of(item) - self.settings.max_age_s:
+            self.expire()
+        points = store.points_of(item)
+        if self.is_closed or (self._is_rejecting and not self.has_room(item)):
             self._ledger.rejected += points
             return False
         self._ledger.accept(points)
-        if overflow is Overflow.DROP_NEWEST and not self.has_room(item):
-            self._count_drop(self._store.dropped(item), overflow.value)
+        if self._is_dropping_newest and not self.has_room(item):
+            self._count_drop(store.dropped(item), Overflow.DROP_NEWEST.value)
             return False
-        self._store.append(item)
-        self._make_room()
+        store.append(item)
+        if store.points >= self._busy_points or store.bytes >= self._busy_bytes or store.is_compacting:
+            self._make_room()
         return True
 
     def take(self, max_items: int, max_bytes: int, *, until_s: float = float("inf"), must_give: bool = True) -> list[T]:
@@ -213,16 +217,16 @@ class BoundedBuffer(Generic[T]):
         """
         self.expire()
         taken = self._store.take(max_items, max_bytes, until_s, must_give)
-        self._ledger.take(self._points_of(taken))
+        self._ledger.take(self._store.points_of_all(taken))
         return taken
 
     def commit(self, items: Sequence[T]) -> None:
         """Count items in flight as delivered."""
-        self._ledger.commit(self._points_of(items))
+        self._ledger.commit(self._store.points_of_all(items))
 
     def put_back(self, items: Sequence[T]) -> None:
         """Return items in flight to the front; the overflow policy decides who goes when there is no room for all."""
-        self._ledger.put_back(self._points_of(items))
+        self._ledger.put_back(self._store.points_of_all(items))
         self._store.prepend(items)
         self._make_room()
 
@@ -252,19 +256,29 @@ class BoundedBuffer(Generic[T]):
         self.is_closed = True
         self.drop_all(reason)
 
+    def _adopt(self, settings: BufferSettings, guard: SamplerGuard) -> None:
+        self.settings, self.guard = settings, guard
+        self._sample_from_ratio = settings.sample_from_ratio
+        self._is_rejecting = settings.overflow is Overflow.REJECT
+        self._is_dropping_newest = settings.overflow is Overflow.DROP_NEWEST
+        calm_ratio = settings.sample_from_ratio if settings.overflow is Overflow.SAMPLE else 1.0
+        self._busy_points = settings.max_points * calm_ratio
+        self._busy_bytes = settings.max_bytes * calm_ratio
+
     def _make_room(self) -> None:
-        overflow = self.settings.overflow
-        if overflow is not Overflow.SAMPLE:
-            self._evict(1.0, overflow.value)
-            return
         fill_ratio = self.fill_ratio
+        if self.settings.overflow is not Overflow.SAMPLE:
+            if fill_ratio > 1.0:
+                self._evict(1.0, self.settings.overflow.value)
+            return
         if self._store.is_compacting:
             self._sample_more()
         elif fill_ratio > 1.0 or (fill_ratio >= self._sample_from_ratio and self._sample_from_ratio < 1.0):
             self._sample()
         while self._store.is_compacting and self.fill_ratio > 1.0:
             self._sample_more()
-        self._evict(FLOOD_RATIO, "overflow")
+        if self.fill_ratio > 1.0:
+            self._evict(FLOOD_RATIO, "overflow")
 
     def _sample(self) -> None:
         settings = self.settings
@@ -284,16 +298,13 @@ class BoundedBuffer(Generic[T]):
             self._sample_from_ratio = max(self.settings.sample_from_ratio, halfway)
 
     def _evict(self, to_ratio: float, reason: str) -> None:
-        if self.fill_ratio <= 1.0:
-            return
-        dropped = Dropped()
-        while self.fill_ratio > to_ratio:
-            dropped += self._store.evict(self.settings.overflow is Overflow.DROP_NEWEST)
+        store, is_newest = self._store, self._is_dropping_newest
+        max_points, max_bytes = self.settings.max_points * to_ratio, self.settings.max_bytes * to_ratio
+        dropped = store.evict(is_newest)
+        while store.points > max_points or store.bytes > max_bytes:
+            dropped += store.evict(is_newest)
         self._sample_from_ratio = (1.0 + FLOOD_RATIO) / 2
         self._count_drop(dropped, reason)
-
-    def _points_of(self, items: Sequence[T]) -> int:
-        return sum(map(self._store.points_of, items))
 
     def _count_drop(self, dropped: Dropped, reason: str) -> None:
         self._ledger.drop(dropped.points, reason)

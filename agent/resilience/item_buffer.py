@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from agent.clock import Clock
@@ -17,6 +18,7 @@ from agent.resilience.sampler_guard import Newest, SamplerGuard
 __all__ = ["BufferFull", "ItemBuffer", "Taken"]
 
 T = TypeVar("T")
+_item_of = itemgetter(ITEM)
 
 
 class BufferFull(RebellionError):
@@ -54,7 +56,7 @@ class ItemBuffer(Generic[T]):
         bytes_of: Callable[[T], int] | None = None,
         on_sampler_fault: Callable[[str], None] | None = None,
     ) -> None:
-        self._clock = clock
+        self._now_s = clock.monotonic_s
         self._bytes_of = bytes_of
         self._guard = SamplerGuard(sampler or Newest(), on_sampler_fault)
         self._engine: BoundedBuffer[Entry] = BoundedBuffer(settings, ItemStore(), self._guard, clock=clock)
@@ -100,7 +102,7 @@ class ItemBuffer(Generic[T]):
             BufferFull: It does not fit and the settings say `REJECT`, or the buffer is closed.
         """
         size = 0 if self._bytes_of is None else self._bytes_of(item)
-        if self._engine.put((self._clock.monotonic_s(), priority, size, 1.0, item)):
+        if self._engine.put((self._now_s(), priority, size, 1.0, item)):
             return True
         if self.is_closed or self.settings.overflow is Overflow.REJECT:
             raise BufferFull(
@@ -116,7 +118,7 @@ class ItemBuffer(Generic[T]):
         """Objects in the order of delivery, counted as delivered at once."""
         entries = self._take(max_items, None)
         self._engine.commit(entries)
-        return [entry[ITEM] for entry in entries]
+        return list(map(_item_of, entries))
 
     def commit(self, taken: Taken[T]) -> None:
         """Count what was taken as delivered."""

@@ -27,6 +27,7 @@ ITEM: Final = 4
 TURNS = 20
 """In so many deliveries each lower lane that waits gets one (5 %), the highest all the others."""
 MAX_LOWER_LANES = 10
+ONE = Dropped(1)
 
 
 class ItemStore:
@@ -37,47 +38,49 @@ class ItemStore:
 
     def __init__(self) -> None:
         self._lanes: dict[float, deque[Entry]] = {}
-        self._points = 0
-        self._bytes = 0
+        self.points = 0
+        self.bytes = 0
         self._turn = 0
-
-    @property
-    def points(self) -> int:
-        return self._points
-
-    @property
-    def bytes(self) -> int:
-        return self._bytes
+        self.is_compacting = False
 
     @property
     def oldest_s(self) -> float | None:
+        if len(self._lanes) == 1:
+            for lane in self._lanes.values():
+                return lane[0][STAMP]
         return min((lane[0][STAMP] for lane in self._lanes.values()), default=None)
+
+    def stamp_of(self, item: Entry, /) -> float:
+        return item[STAMP]
 
     def points_of(self, _item: Entry, /) -> int:
         return 1
+
+    def points_of_all(self, items: Sequence[Entry], /) -> int:
+        return len(items)
 
     def bytes_of(self, item: Entry, /) -> int:
         return item[BYTES]
 
     def dropped(self, _item: Entry, /) -> Dropped:
-        return Dropped(1)
+        return ONE
 
     def append(self, item: Entry, /) -> None:
         lane = self._lanes.get(item[PRIORITY])
         if lane is None:
             lane = self._lanes[item[PRIORITY]] = deque()
         lane.append(item)
-        self._points += 1
-        self._bytes += item[BYTES]
+        self.points += 1
+        self.bytes += item[BYTES]
 
     def prepend(self, items: Sequence[Entry], /) -> None:
         for item in reversed(items):
             self._lanes.setdefault(item[PRIORITY], deque()).appendleft(item)
-            self._points += 1
-            self._bytes += item[BYTES]
+            self.points += 1
+            self.bytes += item[BYTES]
 
     def take(self, max_items: int, max_bytes: int, until_s: float, must_give: bool, /) -> list[Entry]:
-        if len(self._lanes) == 1 and not self._bytes and until_s == float("inf"):
+        if len(self._lanes) == 1 and not self.bytes and until_s == float("inf"):
             return self._take_plain(max_items)
         taken: list[Entry] = []
         free_bytes = max_bytes
@@ -92,8 +95,8 @@ class ItemStore:
         return taken
 
     def evict(self, is_newest: bool, /) -> Dropped:
-        self._remove(min(self._lanes), is_newest)
-        return Dropped(1)
+        self._remove(next(iter(self._lanes)) if len(self._lanes) == 1 else min(self._lanes), is_newest)
+        return ONE
 
     def expire(self, before_s: float, /) -> Dropped:
         expired = 0
@@ -103,17 +106,13 @@ class ItemStore:
                 expired += 1
         return Dropped(expired)
 
-    @property
-    def is_compacting(self) -> bool:
-        return False
-
     def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
         items = sorted(chain.from_iterable(self._lanes.values()), key=lambda item: item[STAMP])
         if not items:
             return Dropped()
         budget = max_points
-        if self._bytes:
-            budget = min(budget, max_bytes * len(items) // self._bytes)
+        if self.bytes:
+            budget = min(budget, max_bytes * len(items) // self.bytes)
         kept = guard.keep(_block(items), budget)
         self.clear()
         for position, weight in zip(kept.index.tolist(), kept.weights.tolist(), strict=True):
@@ -125,19 +124,19 @@ class ItemStore:
         return Dropped()
 
     def clear(self) -> Dropped:
-        dropped = Dropped(self._points)
+        dropped = Dropped(self.points)
         self._lanes.clear()
-        self._points = self._bytes = 0
+        self.points = self.bytes = 0
         return dropped
 
     def _take_plain(self, max_items: int) -> list[Entry]:
         ((priority, lane),) = self._lanes.items()
         if len(lane) <= max_items:
             del self._lanes[priority]
-            self._points = 0
+            self.points = 0
             return list(lane)
         pop = lane.popleft
-        self._points -= max_items
+        self.points -= max_items
         return [pop() for _ in range(max_items)]
 
     def _due(self) -> float:
@@ -152,8 +151,8 @@ class ItemStore:
         item = lane.pop() if is_newest else lane.popleft()
         if not lane:
             del self._lanes[priority]
-        self._points -= 1
-        self._bytes -= item[BYTES]
+        self.points -= 1
+        self.bytes -= item[BYTES]
         return item
 
 
