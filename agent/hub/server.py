@@ -171,9 +171,8 @@ class Hub:
             raise OSError(f"hub.listen: cannot listen on {listen}: {reason}; choose another address or port") from None
 
     def _library_log(self) -> logging.Logger:
-        logger = logging.getLogger(f"rebellion.hub.{id(self)}")
-        logger.propagate = False
-        logger.setLevel(logging.ERROR)
+        """A logger of this hub's own, outside the process-wide tree, so that no other hub's lines go through it."""
+        logger = logging.Logger("rebellion.hub", logging.ERROR)
         logger.addHandler(LibraryLog(self._log))
         return logger
 
