@@ -56,8 +56,8 @@ class AgentSession:
 
     @property
     def has_room(self) -> bool:
-        """True when the hub's window lets one more record out."""
-        return len(self._in_flight) < self._window_batches and self._in_flight_bytes < self._window_bytes
+        """True when one more record may go out: the hub's window has room, and nobody said goodbye."""
+        return self.state is SessionState.STREAMING and self._fits_the_window()
 
     @property
     def in_flight_bytes(self) -> int:
@@ -147,6 +147,9 @@ class AgentSession:
             self._take_nack(message)
         else:
             raise out_of_place(message, self.state)
+
+    def _fits_the_window(self) -> bool:
+        return len(self._in_flight) < self._window_batches and self._in_flight_bytes < self._window_bytes
 
     def _take_welcome(self, welcome: Welcome) -> None:
         if welcome.version != PROTOCOL_VERSION:

@@ -187,6 +187,26 @@ async def test_a_stopping_hub_acknowledges_what_it_took_and_says_1012(tmp_path):
     await sink.close()
 
 
+async def test_a_hub_that_stops_during_a_delivery_gets_the_rest_when_it_is_back(tmp_path):
+    group = [batch(float(number)) for number in range(3000)]
+    stage = SinkStage()
+    async with RunningHub(tmp_path) as hub:
+        sink = stage.sink(hub.url)
+        delivery = asyncio.create_task(sink.deliver(group, 1))
+        while not (await hub.agents()).get("web1", {"last_seq": 0})["last_seq"]:
+            await asyncio.sleep(0)
+        hub.stop.set()
+        with pytest.raises(RetryableDelivery, match="1012 the hub restarts") as caught:
+            await delivery
+    async with RunningHub(tmp_path, listen=hub.page.removeprefix("http://").rstrip("/")) as again:
+        await asyncio.sleep(caught.value.retry_after_s)
+        await sink.deliver(group, 1)
+        assert await again.values() == [float(number) for number in range(3000)]
+        assert (await again.agents())["web1"]["duplicates_total"] == 0
+        await sink.close()
+    assert stage.events[-1][1]["last_seq"] > 0
+
+
 async def test_a_cancelled_delivery_leaves_nothing_half_done(tmp_path):
     async with RunningHub(tmp_path) as hub:
         sink = SinkStage().sink(hub.url)

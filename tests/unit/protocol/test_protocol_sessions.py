@@ -140,7 +140,9 @@ def test_after_a_nack_records_are_void_until_the_refused_one_comes_again():
 
 def test_bye_of_the_hub_says_when_to_come_back():
     agent, hub = greeted()
+    assert agent.has_room
     agent.receive(hub.say_bye("restarting", retry_after_s=3.0))
+    assert not agent.has_room
     assert agent.state is SessionState.CLOSED
     assert agent.bye == Bye(reason="restarting", retry_after_s=3.0)
 
