@@ -57,16 +57,16 @@ function silences(samples, to_s, gap_s) {
 }
 
 /**
- * The newest known state and since when; a stretch of silence inside does not end it.
+ * The newest known state and since when. Silence inside does not end a state, and a failed probe does not begin OPEN anew.
  * @param {Stretch[]} life
  * @returns {{state: string, since_s: number}} `since_s` is NaN when it began before the window or is not known.
  */
 export function present(life) {
   const known = life.filter((stretch) => stretch.state !== UNKNOWN);
-  const last = known.at(-1);
-  if (!last) return { state: UNKNOWN, since_s: NaN };
-  const other = known.findLastIndex((stretch) => stretch.state !== last.state);
-  return { state: last.state, since_s: other < 0 ? NaN : known[other + 1].from_s };
+  const state = known.at(-1)?.state ?? UNKNOWN;
+  const ends = (stretch) => stretch.state !== state && !(state === "OPEN" && stretch.state === "HALF_OPEN");
+  const other = known.findLastIndex(ends);
+  return { state, since_s: other < 0 ? NaN : known[other + 1].from_s };
 }
 
 /** How often the breaker opened within its stretches; what it was before a silence counts. @param {Stretch[]} life */

@@ -77,6 +77,18 @@ async def test_a_breakers_life_joins_samples_events_and_silence(hub, open_page):
     assert trips == 1
 
 
+async def test_open_lasts_through_its_failed_probes(hub, open_page):
+    body = """(() => {
+      const marks = [[0, "CLOSED"], [2, "OPEN"], [5, "HALF_OPEN"], [6, "OPEN"]].map(([time_s, state]) => ({ time_s, state }));
+      const until = (to_s) => m.present(m.stretches([], marks, 0, to_s, 99));
+      return [until(9), until(5.5), m.trips(m.stretches([], marks, 0, 9, 99))];
+    })()"""
+    now, probing, trips = await in_page(open_page, hub, "breaker_history", body)
+    assert now == {"state": "OPEN", "since_s": 2}
+    assert probing == {"state": "HALF_OPEN", "since_s": 5}
+    assert trips == 2
+
+
 async def test_series_are_taken_apart_and_named_by_what_differs(hub, open_page):
     body = """[
       m.parseSeries('disk_read_bytes{device="sda",host="a b"}'),
