@@ -39,9 +39,10 @@ class OrderStatistics:
         self._steps = [1 << bit for bit in reversed(range(half.bit_length()))]
         width = max(window, half + 2 * (self._steps[0] if self._steps else 1)) + _LEAD
         self.max_rows = max(1, min(max_rows, _SCRATCH_BYTES // (8 * width)))
-        self._flat = np.full(_LEAD + self.max_rows * width, np.nan)
-        self._table = self._flat[_LEAD:].reshape(self.max_rows, width)[:, :window]
-        self._starts = _LEAD + np.arange(self.max_rows, dtype=np.int64) * width
+        buffer = np.full(_LEAD + self.max_rows * width, np.nan)
+        self._table = buffer[_LEAD:].reshape(self.max_rows, width)[:, :window]
+        self._before, self._at, self._after = buffer[:-2], buffer[1:-1], buffer[2:]
+        self._starts = _LEAD - 1 + np.arange(self.max_rows, dtype=np.int64) * width
         self._fractions = np.array(percentiles).reshape(-1, 1) / 100.0
 
     def sort(self, block: Block, slot: int) -> None:
@@ -67,89 +68,90 @@ class OrderStatistics:
         """Minimum and maximum of each row with its newest value."""
         scratch = block.scratch
         starts = self._starts[: len(block.ring)]
-        np.fmin(self._take(starts, scratch.t1), block.newest, out=block.minimum)
+        np.fmin(_take(self._at, starts, scratch.t1), block.newest, out=block.minimum)
         np.add(scratch.i1, starts, out=scratch.i2)
-        np.subtract(scratch.i2, 1, out=scratch.i2)
-        np.fmax(self._take(scratch.i2, scratch.t1), block.newest, out=block.maximum)
+        np.fmax(_take(self._before, scratch.i2, scratch.t1), block.newest, out=block.maximum)
 
     def percentiles(self, block: Block) -> None:
         """Percentiles of each row with its newest value, linear between neighbours."""
         scratch = block.scratch
         fraction = self._places(block, self._starts[: len(block.ring)])
-        ranks = scratch.ranks
-        np.subtract(ranks, 1, out=ranks)
-        before = self._take(ranks, scratch.q1)
-        np.add(ranks, 1, out=ranks)
-        at = self._take(ranks, scratch.q2)
-        np.add(ranks, 1, out=ranks)
-        after = self._take(ranks, scratch.q3)
+        before = _take(self._before, scratch.ranks, scratch.q1)
+        at = _take(self._at, scratch.ranks, scratch.q2)
+        after = _take(self._after, scratch.ranks, scratch.q3)
         np.fmin(after, block.newest, out=after)
         np.fmax(at, after, out=after)
         np.fmin(at, block.newest, out=at)
         np.fmax(before, at, out=at)
         _between(at, after, fraction, out=block.percentiles)
 
-    def _take(self, index: IndexArray, out: FloatArray) -> FloatArray:
-        return self._flat.take(index, out=out, mode="clip")
-
     def _median(self, block: Block, starts: IndexArray) -> None:
+        """Leaves half the number of values in i3."""
         scratch = block.scratch
         np.subtract(scratch.i1, 1, out=scratch.i2)
         np.right_shift(scratch.i2, 1, out=scratch.i2)
         np.add(scratch.i2, starts, out=scratch.i2)
-        low = self._take(scratch.i2, scratch.t1)
+        low = _take(self._at, scratch.i2, scratch.t1)
         np.right_shift(scratch.i1, 1, out=scratch.i3)
         np.add(scratch.i3, starts, out=scratch.i2)
-        high = self._take(scratch.i2, scratch.t2)
+        high = _take(self._at, scratch.i2, scratch.t2)
         _between(low, high, 0.5, out=block.median)
 
     def _mad(self, block: Block, starts: IndexArray) -> None:
-        """i1 = values a row, i3 = half of them: the run sought holds i3 + 1 values and starts at i4."""
+        """Median distance from the median; i1 = values a row, i3 = half of them.
+
+        The i3 + 1 values nearest the median are a run of the sorted row. `runs` holds the places of its first and last value;
+        a run whose first value is farther from the median than its last moves on.
+        """
         scratch = block.scratch
-        first, half, end = scratch.i4, scratch.i3, scratch.i5
-        np.copyto(first, starts)
+        np.copyto(scratch.runs[0], starts)
+        np.add(starts, scratch.i3, out=scratch.runs[1])
         for step in self._steps:
-            np.add(first, step - 1, out=scratch.i2)
-            np.add(scratch.i2, half, out=end)
-            self._distances(block, scratch.i2, end)
-            np.less(scratch.t2, scratch.t1, out=scratch.mask)
+            np.add(scratch.runs, step - 1, out=scratch.run_ends)
+            ends = _take(self._at, scratch.run_ends, scratch.distances)
+            np.subtract(ends, block.median, out=ends)
+            np.add(ends[0], ends[1], out=scratch.t1)
+            np.less(scratch.t1, 0.0, out=scratch.mask)
             np.multiply(scratch.mask, step, out=scratch.i2)
-            np.add(first, scratch.i2, out=first)
+            np.add(scratch.runs, scratch.i2, out=scratch.runs)
         self._middle_distance(block)
 
-    def _distances(self, block: Block, below: IndexArray, above: IndexArray) -> None:
-        """t1 = how far the value at `below` lies under the median, t2 = how far that at `above` lies over it."""
-        scratch = block.scratch
-        np.subtract(block.median, self._take(below, scratch.t1), out=scratch.t1)
-        np.subtract(self._take(above, scratch.t2), block.median, out=scratch.t2)
-
     def _middle_distance(self, block: Block) -> None:
+        """The run is the one found or starts a place before: its farthest value, and the farthest of the others.
+
+        With an even number of values the MAD lies half-way between the two, with an odd one it is the farthest.
+        """
         scratch = block.scratch
-        np.subtract(scratch.i4, 1, out=scratch.i2)
-        np.add(scratch.i4, scratch.i3, out=scratch.i5)
-        self._distances(block, scratch.i2, scratch.i5)
-        np.fmin(scratch.t1, scratch.t2, out=scratch.t3)
-        np.subtract(scratch.i5, 1, out=scratch.i5)
-        self._distances(block, scratch.i4, scratch.i5)
-        np.maximum(scratch.t1, scratch.t2, out=scratch.t1)
+        here = _take(self._at, scratch.runs, scratch.distances)
+        np.subtract(here, block.median, out=here)
+        before = _take(self._before, scratch.runs, scratch.more_distances)
+        np.subtract(before, block.median, out=before)
+        farthest, next_farthest = scratch.t1, scratch.t2
+        np.negative(before[0], out=farthest)
+        np.fmin(farthest, here[1], out=farthest)
+        np.negative(here[0], out=next_farthest)
+        np.maximum(next_farthest, before[1], out=next_farthest)
         np.bitwise_and(scratch.i1, 1, out=scratch.i2)
         np.not_equal(scratch.i2, 0, out=scratch.mask)
-        np.copyto(scratch.t1, scratch.t3, where=scratch.mask)
-        _between(scratch.t1, scratch.t3, 0.5, out=block.mad)
+        np.copyto(next_farthest, farthest, where=scratch.mask)
+        _between(next_farthest, farthest, 0.5, out=block.mad)
 
     def _places(self, block: Block, starts: IndexArray) -> FloatArray:
-        """Which sorted value each percentile follows (`ranks`, as index), and how far it lies from there to the next."""
+        """Which sorted value each percentile follows (`ranks`, as place), and how far it lies from there to the next.
+
+        A place behind the last value is one of the row's pads, and stands for no value there.
+        """
         scratch = block.scratch
         np.subtract(block.count, 1.0, out=scratch.t1)
-        np.maximum(scratch.t1, 0.0, out=scratch.t1)
         np.multiply(self._fractions, scratch.t1, out=scratch.q4)
-        np.subtract(scratch.t1, 1.0, out=scratch.t1)
-        np.maximum(scratch.t1, 0.0, out=scratch.t1)
         np.floor(scratch.q4, out=scratch.q1)
-        np.minimum(scratch.q1, scratch.t1, out=scratch.q1)
         np.copyto(scratch.ranks, scratch.q1, casting="unsafe")
         np.add(scratch.ranks, starts, out=scratch.ranks)
         return np.subtract(scratch.q4, scratch.q1, out=scratch.q4)
+
+
+def _take(values: FloatArray, places: IndexArray, out: FloatArray) -> FloatArray:
+    return values.take(places, out=out, mode="clip")
 
 
 def _between(low: FloatArray, high: FloatArray, fraction: FloatArray | float, *, out: FloatArray) -> None:

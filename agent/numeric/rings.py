@@ -43,10 +43,15 @@ class Scratch:
         self.count, self.value = self.pair
         self.scaled_pair = np.empty((2, length))
         self.t1, self.t2, self.t3, self.t4, self.t5, self.t6 = np.empty((6, length))
-        self.history_count, self.history_mean, self.history_std, self.deviation = np.empty((4, length))
+        self.history_count, self.history_mean = np.empty((2, length))
+        self.deviations, self.spreads, self.centres, self.sizes, self.limits = np.empty((5, 2, length))
+        self.history_std = self.spreads[0]
+        self.masks = np.empty((2, length), dtype=bool)
         self.shifted_mean, self.square_sum = np.empty((2, length))
-        self.mask, self.other_mask = np.empty((2, length), dtype=bool)
-        self.i1, self.i2, self.i3, self.i4, self.i5 = np.empty((5, length), dtype=np.int64)
+        self.mask = np.empty(length, dtype=bool)
+        self.i1, self.i2, self.i3 = np.empty((3, length), dtype=np.int64)
+        self.runs, self.run_ends = np.empty((2, 2, length), dtype=np.int64)
+        self.distances, self.more_distances = np.empty((2, 2, length))
         self.ranks = np.empty((percentile_count, length), dtype=np.int64)
         self.recent = np.empty((recent_count, length))
         self.recent_gaps = np.empty((recent_count, length), dtype=bool)
@@ -66,6 +71,7 @@ class Block:
         peak: Largest sum_dd since the sums were last made from the ring.
         newest: The value of this tick; NaN when missing.
         limit: Upper bound that ticks_to_limit counts to.
+        both_z: z and robust_z as one (2, rows) array.
         percentiles: (percentiles, rows).
         is_anomaly: bool.
     """
@@ -103,6 +109,7 @@ class Block:
         self.count, self.sum_d, self.sum_t, self.sum_td, self.sum_tt, self.sum_dd = self.moments
         for name, values in zip(_SINGLES, rings.singles, strict=True):
             setattr(self, name, values[start:stop])
+        self.both_z = rings.singles[_SINGLES.index("z") : _SINGLES.index("robust_z") + 1, start:stop]
         self.percentiles = rings.percentiles[:, start:stop]
         self.bad_count = rings.bad_count[start:stop]
         self.is_anomaly = rings.is_anomaly[start:stop]

@@ -20,8 +20,7 @@ def weigh_exponentially(block: Block, alpha: float) -> None:
     np.add(scratch.t1, block.ewma, out=scratch.t1)
     np.isnan(block.ewma, out=scratch.mask)
     np.copyto(scratch.t1, block.newest, where=scratch.mask)
-    np.isnan(block.newest, out=scratch.mask)
-    np.logical_not(scratch.mask, out=scratch.mask)
+    np.equal(block.newest, block.newest, out=scratch.mask)
     np.copyto(block.ewma, scratch.t1, where=scratch.mask)
 
 

@@ -65,14 +65,13 @@ def restart_empty(block: Block) -> None:
 def describe_history(block: Block, rings: Rings, slot: int) -> None:
     """Mean, spread and count of the window before the newest value joins it; remakes the rows whose spread collapsed."""
     scratch = block.scratch
-    _centre(block)
+    _centre(block, scratch.history_mean)
     np.multiply(block.peak, _COLLAPSE_RATIO, out=scratch.t1)
     np.less(scratch.square_sum, scratch.t1, out=scratch.mask)
     if scratch.mask.any():
         remake(rings, block.start + np.flatnonzero(scratch.mask), slot)
-        _centre(block)
+        _centre(block, scratch.history_mean)
     np.copyto(scratch.history_count, block.count)
-    np.copyto(scratch.history_mean, scratch.shifted_mean)
     _spread(block, scratch.history_std)
 
 
@@ -81,7 +80,7 @@ def add_newest(block: Block, slot: int) -> None:
     scratch = block.scratch
     _reject_far(block)
     np.copyto(block.ring[:, slot], block.newest)
-    np.subtract(scratch.value, scratch.history_mean, out=scratch.deviation)
+    np.subtract(scratch.value, scratch.history_mean, out=scratch.deviations[0])
     _count_valid(block)
     np.add(block.levels, scratch.pair, out=block.levels)
     np.multiply(scratch.value, scratch.value, out=scratch.t1)
@@ -100,7 +99,7 @@ def fill(block: Block, slot: int) -> None:
 
 def describe_window(block: Block) -> None:
     """Mean and standard deviation of the window with the newest value."""
-    _centre(block)
+    _centre(block, block.scratch.shifted_mean)
     np.add(block.shift, block.scratch.shifted_mean, out=block.mean)
     _spread(block, block.std)
 
@@ -181,14 +180,14 @@ def _count_valid(block: Block) -> None:
     scratch = block.scratch
     np.isnan(scratch.value, out=scratch.mask)
     np.copyto(scratch.value, 0.0, where=scratch.mask)
-    np.logical_not(scratch.mask, out=scratch.mask)
-    np.copyto(scratch.count, scratch.mask)
+    np.subtract(1.0, scratch.mask, out=scratch.count)
 
 
-def _centre(block: Block) -> None:
+def _centre(block: Block, mean: FloatArray) -> None:
+    """Make the mean of d, and the centred sum of squares in `square_sum`."""
     scratch = block.scratch
-    np.divide(block.sum_d, block.count, out=scratch.shifted_mean)
-    np.multiply(block.sum_d, scratch.shifted_mean, out=scratch.square_sum)
+    np.divide(block.sum_d, block.count, out=mean)
+    np.multiply(block.sum_d, mean, out=scratch.square_sum)
     np.subtract(block.sum_dd, scratch.square_sum, out=scratch.square_sum)
 
 

@@ -179,7 +179,6 @@ class WindowEngine:
         sums.describe_window(block)
         smoothing.weigh_exponentially(block, settings.ewma_alpha)
         scores.score(block)
-        scores.robust_score(block)
         scores.flag_anomalies(block, settings.anomaly_threshold)
         if self._extrema:
             self._extrema.update(block, self._slot)

@@ -166,3 +166,15 @@ def test_prefill_refuses_no_history_that_ticking_would_take(one_series):
     got = series.results
     assert (got["n"], got["mean"], got["bad_count"]) == (3, 2.0, 3)
     assert not isnan(got["std"])
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, 16])
+def test_percentiles_from_end_to_end(one_series, window):
+    random = np.random.default_rng(window)
+    series = one_series(window, percentiles=(0.0, 25.0, 75.0, 100.0))
+    for value in np.where(random.random(60) < 0.2, nan, random.integers(0, 9, 60)).tolist():
+        series.feed(value)
+        kept = [one for one in series.fed[-window:] if one == one]
+        got = [values[0] for values in series.transformer.statistics().percentiles.values()]
+        expected = np.percentile(kept, [0, 25, 75, 100]) if kept else [nan] * 4
+        np.testing.assert_allclose(got, expected, rtol=1e-15)
