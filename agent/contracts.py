@@ -259,7 +259,7 @@ class RecoveryRequest:
         severity: See `ErrorSeverity`.
         occurrences: How often this component failed since it was last well for a while, >= 1, this one included; the engine
             counts it.
-        call: Makes the failed call again; None when there is nothing to call.
+        call: Makes the failed call again, no longer than the current deadline allows; None when there is nothing to call.
         fallback: Makes the substitute call; None when there is none.
         reset: Rebuilds the component (single-flight); None when it cannot be rebuilt.
         trip: Opens the component's breaker; None when it has none.

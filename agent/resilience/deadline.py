@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextvars import ContextVar
+from math import inf
 from types import TracebackType
 from typing import Self
 from weakref import ref
@@ -26,59 +27,82 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
 
     Args:
         seconds: >= 0; None: no limit but the outer one.
+        cuts: False: the block itself is not cut off, only the ones inside it are, when this one's time is up.
 
     Raises:
         TimeoutError: At the end of the block that was cut off. A cancellation from elsewhere stays one.
         ValueError: `seconds` is negative or no number.
 
     Attributes:
-        is_expired: True once the time was up before the block ended.
-        until_s: Moment of the event loop's clock at which the time is up, seconds; set while the block limits something.
+        is_expired: True once the block was cut off.
+        until_s: Moment of the event loop's clock at which the time is up, seconds; infinite while nothing is limited.
     """
 
-    __slots__ = ("_cancelling", "_in", "_outer", "_seconds", "_task", "is_expired", "is_over", "until_s")
+    __slots__ = (
+        "_cancelling",
+        "_cuts",
+        "_lane",
+        "_outer",
+        "_seconds",
+        "_task",
+        "_timer",
+        "is_expired",
+        "is_on",
+        "until_s",
+    )
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, *, cuts: bool = True) -> None:
         if seconds is not None and not seconds >= 0:
             raise ValueError(f"a deadline must be >= 0 seconds or None (got {seconds!r})")
         self._seconds = seconds
-        self._in: _Lane | asyncio.TimerHandle | None = None
-        self.is_expired = self.is_over = False
+        self._cuts = cuts
+        self._task: asyncio.Task[object] | None = None
+        self._lane: _Lane | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_expired = self.is_on = False
+        self.until_s = inf
 
     def __enter__(self) -> Self:
-        seconds = self._seconds
-        if seconds is None:
+        outer = _current.get()
+        if self._seconds is None and outer is None:
             return self
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:
-            return self
+        task = _current_task()
         if task is None:
             return self
         loop = task.get_loop()
-        until_s = loop.time() + seconds
-        outer = _current.get()
-        if outer is None:
-            self._begin(task, None, until_s, _lane(loop, seconds), loop)
-        else:
-            self._begin_inside(task, outer, until_s, loop)
+        until_s = inf if self._seconds is None else loop.time() + self._seconds
+        limit = outer if outer is None else _still_on(outer)
+        if limit is None or until_s < limit.until_s:
+            if self._seconds is not None:
+                self._begin(task, outer, until_s, _lane(loop, self._seconds), loop)
+        elif self._cuts and limit._task is not task:  # noqa: SLF001 - its own kind
+            self._begin(task, outer, limit.until_s, None, loop)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        place = self._in
-        if place is None:
+        if not self.is_on:
             return
-        self.is_over = True
+        self.is_on = False
         _current.set(self._outer)
+        task = self._task
+        if task is None:
+            return
         if not self.is_expired:
-            if isinstance(place, _Lane):
-                del place.waiting[self]
-            else:
-                place.cancel()
-        elif self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
-            raise TimeoutError(f"not done within {self._seconds:g} s") from error
+            if self._lane is not None:
+                del self._lane.waiting[self]
+            elif self._timer is not None:
+                self._timer.cancel()
+        elif task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+            limit = "in time" if self._seconds is None else f"within {self._seconds:g} s"
+            raise TimeoutError(f"not done {limit}") from error
+
+    def rest(self) -> deadline:
+        """What is left of this block's time, for what comes after it; cuts only the blocks inside."""
+        if self.until_s == inf:
+            return deadline(None, cuts=False)
+        return deadline(max(0.0, self.until_s - asyncio.get_running_loop().time()), cuts=False)
 
     def _begin(
         self,
@@ -88,32 +112,25 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         lane: _Lane | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self.is_on = True
+        self.until_s = until_s
+        self._outer = outer
+        _current.set(self)
+        if not self._cuts:
+            return
         self._task = task
         self._cancelling = task.cancelling()
-        self._outer = outer
-        self.until_s = until_s
-        _current.set(self)
         if lane is None:
-            self._in = loop.call_at(until_s, self._expire)
+            self._timer = loop.call_at(until_s, self._expire, task)
             return
-        self._in = lane
-        lane.waiting[self] = None
+        self._lane = lane
+        lane.waiting[self] = task
         if not lane.is_armed:
             lane.arm(until_s, loop)
 
-    def _begin_inside(
-        self, task: asyncio.Task[object], outer: deadline, until_s: float, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        """Begin in somebody's block: the outer one cuts off its own task, but none that was started in it."""
-        limit = _still_on(outer)
-        if limit is None or until_s < limit.until_s:
-            self._begin(task, outer, until_s, _lane(loop, self._seconds or 0.0), loop)
-        elif limit._task is not task:  # noqa: SLF001 - its own kind
-            self._begin(task, outer, limit.until_s, None, loop)
-
-    def _expire(self) -> None:
+    def _expire(self, task: asyncio.Task[object]) -> None:
         self.is_expired = True
-        self._task.cancel()
+        task.cancel()
 
 
 _current: ContextVar[deadline | None] = ContextVar("deadline", default=None)
@@ -125,7 +142,7 @@ class _Lane:
     __slots__ = ("is_armed", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: dict[deadline, None] = {}
+        self.waiting: dict[deadline, asyncio.Task[object]] = {}
         self.is_armed = False
 
     def arm(self, until_s: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -142,8 +159,7 @@ class _Lane:
                 break
             expired.append(one)
         for one in expired:
-            del self.waiting[one]
-            one._expire()  # noqa: SLF001 - its other half
+            one._expire(self.waiting.pop(one))  # noqa: SLF001 - its other half
 
 
 class _Lanes(threading.local):
@@ -176,8 +192,15 @@ def remaining_s() -> float | None:
     return max(0.0, limit.until_s - asyncio.get_running_loop().time())
 
 
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
 def _still_on(limit: deadline | None) -> deadline | None:
     """The innermost whose block has not ended; a task may outlive the block that it was started in."""
-    while limit is not None and limit.is_over:
+    while limit is not None and not limit.is_on:
         limit = limit._outer  # noqa: SLF001 - its own kind
     return limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["LADDER", "Escalation", "EscalationSettings"]
@@ -63,16 +63,16 @@ class Escalation:
     Args:
         settings: See `EscalationSettings`.
         rng: Spreads `rearm_s`.
+
+    Attributes:
+        troubled: Components that failed and have not been well for long enough since.
     """
 
     def __init__(self, settings: EscalationSettings, rng: random.Random) -> None:
         self._settings = settings
         self._rng = rng
         self._cases: dict[str, _Case] = {}
-
-    def __contains__(self, component: object) -> bool:
-        """Whether the component failed and has not been well for long enough since."""
-        return component in self._cases
+        self.troubled: Container[str] = self._cases
 
     def failed(self, component: str, now_s: float) -> int:
         """Count a failure; returns how many there were since the component was last well."""

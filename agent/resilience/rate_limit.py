@@ -22,11 +22,16 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._passed: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
+    def would_hold_back(self, key: str, now_s: float) -> bool:
+        """Whether `held_back` would return None now; counts nothing."""
+        passed = self._passed.get(key)
+        return passed is not None and now_s - passed[0] < self._interval_s
+
     def held_back(self, key: str, now_s: float) -> int | None:
         """None: hold this one back. Else let it through; the number says how many were held back before it."""
         with self._lock:
             passed = self._passed.get(key)
-            if passed is not None and now_s - passed[0] < self._interval_s:
+            if passed is not None and self.would_hold_back(key, now_s):
                 self._passed[key] = (passed[0], passed[1] + 1)
                 return None
             self._passed[key] = (now_s, 0)

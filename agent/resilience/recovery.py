@@ -100,6 +100,9 @@ class RecoveryEngine:
         rng: Spreads what a fleet would otherwise do at the same moment.
         on_event: Told of escalations, restarts, disabled components and strategies that raised.
         settings: See `RecoverySettings`.
+
+    Attributes:
+        troubled: Components that failed and have not been well for long enough since; only their successes matter.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class RecoveryEngine:
         self._lock = threading.Lock()
         self._history = ErrorHistory(settings.max_records)
         self._escalation = Escalation(settings.escalation, rng)
+        self.troubled = self._escalation.troubled
         self._restarts = Restarts(settings.restarts, clock=clock, on_restart=self._restarted, on_disable=self._disabled)
         self._counts: dict[str, StrategyCounts] = {}
         self._resolved = 0
@@ -137,10 +141,6 @@ class RecoveryEngine:
     def policy_for(self, component: str, operation: str, error: Exception) -> Policy:
         """The policy that `handle` would follow."""
         return self._policies.choose(component, operation, error)
-
-    def is_troubled(self, component: str) -> bool:
-        """Whether it failed and has not been well for long enough since; only then does a success need reporting."""
-        return component in self._escalation
 
     async def handle(self, request: RecoveryRequest) -> RecoveryOutcome:
         """Try the strategies that the policy names, in order, then, when it is time, the next stronger one.
@@ -164,7 +164,7 @@ class RecoveryEngine:
 
     def succeeded(self, component: str) -> None:
         """A call of this component went well. Cheap unless it is troubled."""
-        if component not in self._escalation:
+        if component not in self.troubled:
             return
         for method in tuple(self._methods.values()):
             hear = getattr(method, "succeeded", None)
@@ -172,7 +172,7 @@ class RecoveryEngine:
                 hear(component)
         with self._lock:
             left = self._escalation.succeeded(component, self._clock.monotonic_s())
-            is_well = component not in self._escalation
+            is_well = component not in self.troubled
         if is_well:
             self._restarts.forget(component)
         if left is not None:

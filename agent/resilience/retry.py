@@ -113,6 +113,13 @@ def hint_s(error: BaseException) -> float | None:
     return None
 
 
+def _is_cancellation(error: Exception) -> bool:
+    """A cancelled future of a thread pool raises an `Exception`, unlike asyncio's."""
+    from concurrent.futures import CancelledError
+
+    return isinstance(error, CancelledError)
+
+
 class RetryWaits:
     """The waits of a loop that goes on for ever, such as reconnecting: longer with each failure, from the start after a success.
 
@@ -252,7 +259,7 @@ class Attempts:
 
     def _why_not(self, error: Exception, next_s: float) -> str:
         try:
-            if not self._settings.retries(error):
+            if _is_cancellation(error) or not self._settings.retries(error):
                 return "not_retryable"
         except Exception:  # noqa: BLE001 - whatever the predicate does, the caller gets the call's own error
             return "predicate_failed"

@@ -59,6 +59,10 @@ class Notify:
         self._limiter = RateLimiter(config.interval_s)
         self._send = {"log": self._to_log, "webhook": self._to_webhook, "command": self._to_command}
 
+    def is_due(self, request: RecoveryRequest) -> bool:
+        """Whether `recover` would send something now."""
+        return not self._limiter.would_hold_back(request.fingerprint, self._context.clock.monotonic_s())
+
     async def recover(self, request: RecoveryRequest) -> RecoveryOutcome:
         held_back = self._limiter.held_back(request.fingerprint, self._context.clock.monotonic_s())
         if held_back is None:

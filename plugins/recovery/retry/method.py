@@ -50,23 +50,17 @@ class Retry:
     async def recover(self, request: RecoveryRequest) -> RecoveryOutcome:
         if request.call is None:
             return _NO_CALL
-        limit, last = deadline(self._settings.deadline_s), request.error
-        try:
-            with self._attempts(request.component) as attempts, limit:
-                while (wait_s := attempts.failed(last, self._clock.monotonic_s())) is not None:
-                    await _wait(wait_s, request, attempts)
-                    try:
-                        value = await request.call()
-                    except Exception as error:  # noqa: BLE001 - the settings decide
-                        last = error
-                    else:
-                        attempts.succeeded()
-                        return RecoveryOutcome(RecoveryStep.RESOLVED, value, f"attempt {attempts.made + 1}")
-        except TimeoutError as cut:
-            if not limit.is_expired:
-                raise
-            cut.__cause__ = last
-            return RecoveryOutcome(RecoveryStep.NEXT, note="stopped by deadline", error=cut)
+        last = request.error
+        with deadline(self._settings.deadline_s, cuts=False), self._attempts(request.component) as attempts:
+            while (wait_s := attempts.failed(last, self._clock.monotonic_s())) is not None:
+                await _wait(wait_s, request, attempts)
+                try:
+                    value = await request.call()
+                except Exception as error:  # noqa: BLE001 - the settings decide
+                    last = error
+                else:
+                    attempts.succeeded()
+                    return RecoveryOutcome(RecoveryStep.RESOLVED, value, f"attempt {attempts.made + 1}")
         return RecoveryOutcome(RecoveryStep.NEXT, note=f"stopped by {attempts.stopped_by}", error=attempts.final(last))
 
     def succeeded(self, component: str) -> None:
