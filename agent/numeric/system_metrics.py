@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.clock import Clock, SystemClock
+from agent.numeric.metric_settings import MetricSettings, SettingsConflict, differences
 from agent.numeric.rate import CounterRates
 from agent.numeric.raw_sections import NoValue, plain, read_section, section_fields
 from agent.numeric.transformer import Transformer
@@ -36,39 +37,6 @@ __all__ = [
 SECTIONS = ("cpu", "memory", "disk", "network")
 _TREND_MIN_COUNT = 5
 _TREND_MIN_R2 = 0.5
-
-
-class SettingsConflict(ValueError):
-    """A name was asked for with other settings than it has; names the fields, with both values."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSettings:
-    """How a `MetricTransformer` works.
-
-    Attributes:
-        history_size: Calls remembered, >= 2.
-        smoothing_window: Calls that `smoothed` averages over, >= 1.
-        anomaly_threshold: Robust z from which a value is an anomaly, > 0.
-        percentiles: In percent, each 0..100.
-
-    Raises:
-        ValueError: A setting is out of range.
-    """
-
-    history_size: int = 120
-    smoothing_window: int = 5
-    anomaly_threshold: float = 3.0
-    percentiles: tuple[float, ...] = (50.0, 95.0, 99.0)
-
-    def __post_init__(self) -> None:
-        _require(_is_count(self.history_size, 2), "history_size must be a whole number >= 2", self.history_size)
-        _require(
-            _is_count(self.smoothing_window, 1), "smoothing_window must be a whole number >= 1", self.smoothing_window
-        )
-        _require(self.anomaly_threshold > 0, "anomaly_threshold must be > 0", self.anomaly_threshold)
-        in_range = all(0 <= percent <= 100 for percent in self.percentiles)
-        _require(in_range, "percentiles must each be 0..100", self.percentiles)
 
 
 class MetricTransformer:
@@ -223,7 +191,7 @@ def get_metric_transformer(
             known = _transformers[name] = MetricTransformer(name, wanted)
         elif known.settings != wanted:
             raise SettingsConflict(
-                f"{name!r} is already in use with other settings: {_differences(known.settings, wanted)}"
+                f"{name!r} is already in use with other settings: {differences(known.settings, wanted)}"
             )
         return known
 
@@ -276,17 +244,3 @@ def _change(history: list[float]) -> float:
 
 def _or_none(value: float) -> float | None:
     return float(value) if isfinite(value) else None
-
-
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _require(is_met: bool, rule: str, got: object) -> None:
-    if not is_met:
-        raise ValueError(f"{rule} (got {got!r})")
-
-
-def _differences(old: MetricSettings, new: MetricSettings) -> str:
-    names = [field.name for field in fields(old) if getattr(old, field.name) != getattr(new, field.name)]
-    return ", ".join(f"{name} is {getattr(old, name)!r}, asked for {getattr(new, name)!r}" for name in names)
