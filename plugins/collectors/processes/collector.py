@@ -1,0 +1,145 @@
+"""Reads /proc/<pid>/stat of every process, one read each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.api import CollectError, CollectorContext, Recorder
+
+if TYPE_CHECKING:
+    from plugins.collectors.processes import Config
+
+__all__ = ["ProcessStat", "Processes", "parsed"]
+
+STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "waiting_for_disk",
+    "Z": "zombie",
+    "T": "stopped",
+    "t": "traced",
+    "I": "idle",
+}
+_STAT_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStat:
+    """One process at one moment: name, state letter, processor ticks since its start, threads, start tick, resident pages."""
+
+    name: str
+    state: str
+    ticks: int
+    threads: int
+    start_ticks: int
+    resident_pages: int
+
+
+@dataclass(slots=True)
+class Usage:
+    """What all processes of one name use."""
+
+    count: int = 0
+    cpu_s: float = 0.0
+    resident_bytes: int = 0
+
+
+class Processes:
+    """Counts by state, and the top names by processor and by memory.
+
+    Processes of one name are added up, so that a pool of workers is one series and the number of series stays small.
+    """
+
+    def __init__(self, config: Config, context: CollectorContext) -> None:
+        self._config = config
+        self._clock = context.clock
+        self._tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._states = context.family("processes", label="state")
+        self._total = context.series("processes_total")
+        self._threads = context.series("threads_total")
+        self._cpu = context.family("process_cpu_cores", label="process", unit="cores")
+        self._memory = context.family("process_resident_bytes", label="process", unit="bytes")
+        self._count = context.family("process_instances", label="process")
+        self._before: dict[tuple[int, int], int] = {}
+        self._before_s: float | None = None
+
+    def collect(self, out: Recorder) -> None:
+        now_s = self._clock.monotonic_s()
+        counts = dict.fromkeys(STATES.values(), 0)
+        usage: dict[str, Usage] = {}
+        seen: dict[tuple[int, int], int] = {}
+        threads = 0
+        for pid, stat in self._stats():
+            counts[STATES.get(stat.state, "idle")] += 1
+            threads += stat.threads
+            seen[pid, stat.start_ticks] = stat.ticks
+            self._add(usage.setdefault(stat.name, Usage()), pid, stat)
+        if not seen:
+            raise CollectError(f"{self._config.proc_dir} shows no process")
+        for state, count in counts.items():
+            out.add(self._states[state], count)
+        out.add(self._total, len(seen))
+        out.add(self._threads, threads)
+        self._record_top(out, usage, now_s)
+        self._before, self._before_s = seen, now_s
+
+    def _add(self, usage: Usage, pid: int, stat: ProcessStat) -> None:
+        """A process that was not there before is new since: all its ticks are of this interval."""
+        usage.count += 1
+        usage.resident_bytes += stat.resident_pages * self._page_bytes
+        usage.cpu_s += max(0, stat.ticks - self._before.get((pid, stat.start_ticks), 0)) * self._tick_s
+
+    def _record_top(self, out: Recorder, usage: dict[str, Usage], now_s: float) -> None:
+        top = self._config.top
+        by_memory = sorted(usage, key=lambda name: usage[name].resident_bytes, reverse=True)[:top]
+        shown = dict.fromkeys(by_memory)
+        if self._before_s is not None and now_s > self._before_s:
+            by_cpu = sorted(usage, key=lambda name: usage[name].cpu_s, reverse=True)[:top]
+            shown.update(dict.fromkeys(by_cpu))
+            for name in shown:
+                out.add(self._cpu[name], usage[name].cpu_s / (now_s - self._before_s))
+        for name in shown:
+            out.add(self._memory[name], usage[name].resident_bytes)
+            out.add(self._count[name], usage[name].count)
+
+    def _stats(self) -> Iterator[tuple[int, ProcessStat]]:
+        for entry in os.listdir(self._config.proc_dir):  # noqa: PTH208 - a Path per process costs more than its read
+            if entry.isdigit():
+                text = _read(f"{self._config.proc_dir}/{entry}/stat")
+                stat = parsed(text) if text else None
+                if stat is not None:
+                    yield int(entry), stat
+
+
+def parsed(text: bytes) -> ProcessStat | None:
+    """What /proc/<pid>/stat says; None when it is not whole. The name may hold spaces and parentheses."""
+    head, closing, tail = text.rpartition(b")")
+    fields = tail.split()
+    if not closing or len(fields) < 22:
+        return None
+    return ProcessStat(
+        name=head.partition(b"(")[2].decode("utf-8", "replace"),
+        state=fields[0].decode("ascii", "replace"),
+        ticks=int(fields[11]) + int(fields[12]),
+        threads=int(fields[17]),
+        start_ticks=int(fields[19]),
+        resident_pages=int(fields[21]),
+    )
+
+
+def _read(path: str) -> bytes:
+    """The file's text; nothing when the process has ended meanwhile or is hidden."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, _STAT_BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
