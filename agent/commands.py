@@ -113,7 +113,7 @@ def _keys(kind: str, config: type | None) -> str:
 
     structs = [config, HOST_SECTION.get(kind)]
     keys = [key for struct in structs if struct and issubclass(struct, msgspec.Struct) for key in describe(struct)]
-    return "\n".join(f"  {key.key:<28}{key.type:<36}{key.default or 'must be set'}" for key in keys) + "\n"
+    return "\n".join(f"  {key.key:<32}{key.type:<36}{key.default or 'must be set'}" for key in keys) + "\n"
 
 
 def _names(sources: tuple[object, ...]) -> str:
