@@ -52,9 +52,11 @@ class RowTable:
 
     def remove(self, ids: IdArray) -> NDArray[np.int64]:
         """Forget ids and return the rows they had; unknown ids are fine."""
-        is_gone = np.isin(self.ids, ids)
-        rows = self.rows[is_gone]
-        self.ids, self.rows = self.ids[~is_gone], self.rows[~is_gone]
+        asked = np.unique(ids)
+        asked = asked[self.find(asked) >= 0]
+        places = np.searchsorted(self.ids, asked)
+        rows = self.rows[places]
+        self.ids, self.rows = np.delete(self.ids, places), np.delete(self.rows, places)
         self._free = sorted([*self._free, *rows.tolist()], reverse=True)
         return rows.astype(np.int64)
 
