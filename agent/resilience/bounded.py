@@ -206,6 +206,12 @@ class BoundedBuffer(Generic[T]):
             self._make_room()
         return True
 
+    def count_thinned(self, dropped: Dropped) -> None:
+        """Count points that were thinned out before they came here as accepted and dropped."""
+        if not self.is_closed:
+            self._ledger.accept(dropped.points)
+            self._count_drop(dropped, "sampled")
+
     def take(self, max_items: int, max_bytes: int, *, until_s: float = float("inf"), must_give: bool = True) -> list[T]:
         """Items in their order; they are in flight until they are committed, put back or discarded.
 

@@ -13,6 +13,7 @@ from agent.resilience.bounded import BoundedBuffer, BufferSettings, Overflow
 from agent.resilience.ledger import Counts, Dropped, GapLog, Ledger
 from agent.resilience.sampler_guard import SamplerGuard
 from agent.resilience.segment import batch_bytes
+from agent.resilience.thinning import Thinning
 
 __all__ = ["BatchBuffer", "BufferSettings", "Overflow", "record_bytes"]
 
@@ -32,6 +33,10 @@ class BatchBuffer:
     """Records between the ticks and one sink. Sans-I/O; lives on the event loop's thread.
 
     What is dropped is counted by reason and travels the same road as a `Gap`.
+
+    Attributes:
+        keep_ratio: Share of the ordinary points taken in, in (0, 1]; set by the control loop. Critical and anomalous points are
+            always taken in; the others are counted as `sampled`.
 
     Args:
         name: Whose buffer it is, for error texts and metrics.
@@ -56,6 +61,8 @@ class BatchBuffer:
         self._clock = clock
         self._on_put = on_put
         self._on_sampler_fault = on_sampler_fault
+        self.keep_ratio = 1.0
+        self._thinning = Thinning()
         self._gaps = GapLog()
         self._events: deque[tuple[float, Event]] = deque()
         self._event_ledger = Ledger()
@@ -118,7 +125,7 @@ class BatchBuffer:
             False when it was turned away: the buffer is closed, or full under `REJECT` or `DROP_NEWEST`.
         """
         if isinstance(record, Batch):
-            is_taken = record.points == 0 or self._points.put(record)
+            is_taken = self._put_batch(record)
         elif isinstance(record, Event):
             is_taken = self._put_event(record)
         else:
@@ -192,6 +199,12 @@ class BatchBuffer:
         """Drop what waits and take nothing more in; what is in flight may still be settled. Safe twice."""
         self.drop_all(reason)
         self._points.close(reason)
+
+    def _put_batch(self, batch: Batch) -> bool:
+        if self.keep_ratio < 1.0:
+            batch, thinned = self._thinning.thin(batch, self.keep_ratio)
+            self._points.count_thinned(Dropped(thinned, batch.time_ns, batch.time_ns))
+        return batch.points == 0 or self._points.put(batch)
 
     def _put_event(self, event: Event) -> bool:
         if self._points.is_closed:
