@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnReadings", "process_age_s"]
 
-BREAKER_STATE_VALUE = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1}
-"""What `agent_breaker_state` shows; every state that refuses calls is 2."""
+BREAKER_STATE_VALUE = {CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2, CircuitState.FORCED_OPEN: 2}
+"""What `agent_breaker_state` shows; every state that lets all calls through is 0."""
 
 _PAGE_BYTES = resource.getpagesize()
 
@@ -105,7 +105,7 @@ def _sender(sender: Sender) -> Iterator[Reading]:
 
 
 def _breaker(target: str, breaker: Breaker) -> Reading:
-    return Reading("agent_breaker_state", BREAKER_STATE_VALUE.get(breaker.state, 2), {"target": target})
+    return Reading("agent_breaker_state", BREAKER_STATE_VALUE.get(breaker.state, 0), {"target": target})
 
 
 def process_age_s() -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from email.utils import formatdate
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers, MultipleValuesError
 from websockets.http11 import Request, Response
 
+from agent.clock import Clock
 from agent.contracts import Logger
 from agent.dashboard import CONTENT_SECURITY_POLICY
 from agent.hub.access import Access, is_same_origin
@@ -39,10 +41,12 @@ class Gate:
     Args:
         access: Who may do what.
         api: Answers what is no WebSocket handshake.
+        clock: Its wall clock is told in every answer, so that a page can read times by the hub's clock.
     """
 
-    def __init__(self, access: Access, api: HttpApi, counters: HubCounters, log: Logger) -> None:
+    def __init__(self, access: Access, api: HttpApi, counters: HubCounters, clock: Clock, log: Logger) -> None:
         self.is_closing = False
+        self._clock = clock
         self._access = access
         self._api = api
         self._counters = counters
@@ -57,7 +61,7 @@ class Gate:
         except MultipleValuesError:
             return self._refuse(connection, 400, "a header stands there twice")
         path, query = parse_target(request.path)
-        if path == INGEST_PATH:
+        if path == INGEST_PATH or (path == "/" and headers.get("upgrade", "").lower() == "websocket"):
             return self._judge_agent(connection, headers)
         if not self._api.is_public(path) and not self._may_read(connection, headers, path, query):
             return self._refuse(connection, 401, "a read token is needed")
@@ -65,7 +69,7 @@ class Gate:
             return self._judge_page(connection, headers)
         answer = await self._api.answer(path, query)
         self._counters.requests[answer.status] += 1
-        return _response(answer)
+        return self._response(answer)
 
     def token_agent(self, connection: ServerConnection) -> str | None:
         """The agent whose token let this connection in; None when no tokens are asked for."""
@@ -105,7 +109,21 @@ class Gate:
         self._counters.requests[status] += 1
         self._counters.refused[status] += 1
         self._log.warning("connection.refused", agent="", peer=peer_text(connection), code=status, reason=reason)
-        return _response(Answer(status, f'{{"error":"{reason}"}}\n'.encode()))
+        return self._response(Answer(status, f'{{"error":"{reason}"}}\n'.encode()))
+
+    def _response(self, answer: Answer) -> Response:
+        headers = Headers(
+            [
+                ("Content-Type", answer.content_type),
+                ("Content-Length", str(len(answer.body))),
+                ("Connection", "close"),
+                ("Date", formatdate(self._clock.wall_ns() / 1e9, usegmt=True)),
+                *_SECURITY_HEADERS,
+            ]
+        )
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = 'Bearer realm="rebellion"'
+        return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
 
 
 def connection_class(log: Logger) -> type[ServerConnection]:
@@ -134,17 +152,3 @@ class LibraryLog(logging.Handler):
         """Log the error's text, without its traceback."""
         error = record.exc_info[1] if record.exc_info else None
         self._log.error("connection.failed", reason=record.getMessage(), error=f"{type(error).__name__}: {error}"[:200])
-
-
-def _response(answer: Answer) -> Response:
-    headers = Headers(
-        [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
-            ("Connection", "close"),
-            *_SECURITY_HEADERS,
-        ]
-    )
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="rebellion"'
-    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)

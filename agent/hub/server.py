@@ -109,7 +109,7 @@ class Hub:
                 metrics=lambda: hub_metrics(self._counters, fleet, writer, live.page_count),
                 is_healthy=lambda: writer.is_healthy,
             )
-            gate = Gate(self._access, api, self._counters, self._log)
+            gate = Gate(self._access, api, self._counters, self._clock, self._log)
             await self._serve(stop, on_ready, _Parts(writer, fleet, live, gate, self._ingest(writer, fleet, live)))
 
     def _ingest(self, writer: Writer, fleet: Fleet, live: Live) -> Ingest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 from hub_support import RunningHub, SinkStage, batch, fetch
@@ -127,6 +129,19 @@ async def test_the_page_works_under_a_strict_policy(hub):
     assert "default-src 'self'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert b"<html" in body.lower()
+
+
+async def test_every_answer_tells_the_hubs_wall_clock(hub):
+    _, headers, _ = await fetch(hub.page)
+    told = parsedate_to_datetime(headers["date"])
+    assert abs((told - datetime.now(UTC)).total_seconds()) < 60
+
+
+async def test_an_agent_may_also_connect_without_a_path(hub):
+    root = hub.page.replace("http", "ws")
+    async with connect(root, subprotocols=["rebellion.v1.json"], compression=None) as agent:
+        await agent.send('{"type":"hello","version":1,"agent":"web2","epoch":"e","next_seq":1}')
+        assert '"type":"welcome"' in await agent.recv()
 
 
 async def test_a_long_answer_arrives_whole(tmp_path):
