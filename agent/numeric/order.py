@@ -37,13 +37,19 @@ class OrderStatistics:
     def __init__(self, window: int, percentiles: tuple[float, ...], max_rows: int) -> None:
         half = window // 2
         self._steps = [1 << bit for bit in reversed(range(half.bit_length()))]
-        width = max(window, half + 2 * (self._steps[0] if self._steps else 1)) + _LEAD
-        self.max_rows = max(1, min(max_rows, _SCRATCH_BYTES // (8 * width)))
-        buffer = np.full(_LEAD + self.max_rows * width, np.nan)
-        self._table = buffer[_LEAD:].reshape(self.max_rows, width)[:, :window]
-        self._before, self._at, self._after = buffer[:-2], buffer[1:-1], buffer[2:]
-        self._starts = _LEAD - 1 + np.arange(self.max_rows, dtype=np.int64) * width
+        self._window = window
+        self._width = max(window, half + 2 * (self._steps[0] if self._steps else 1)) + _LEAD
+        self.max_rows = max(1, min(max_rows, _SCRATCH_BYTES // (8 * self._width)))
         self._fractions = np.array(percentiles).reshape(-1, 1) / 100.0
+        self.reserve(0)
+
+    def reserve(self, rows: int) -> None:
+        """Have a buffer for blocks of this many rows, at most `max_rows`."""
+        rows = min(rows, self.max_rows)
+        buffer = np.full(_LEAD + rows * self._width + _LEAD, np.nan)
+        self._table = buffer[_LEAD:-_LEAD].reshape(rows, self._width)[:, : self._window]
+        self._before, self._at, self._after = buffer[:-2], buffer[1:-1], buffer[2:]
+        self._starts = _LEAD - 1 + np.arange(rows, dtype=np.int64) * self._width
 
     def sort(self, block: Block, slot: int) -> None:
         """Sort a block's rows without the value in `slot`; everything else here reads what was sorted last.

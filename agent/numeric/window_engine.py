@@ -93,8 +93,12 @@ class WindowEngine:
         self.rings.grow_to(row_count)
         stale_ticks = self.settings.stale_ticks
         self._blocks = self.rings.cut(_BLOCK_ROWS if stale_ticks else self._order.max_rows)
-        if self._extrema:
-            self._order_blocks = self.rings.cut(min(self._order.max_rows, -(-self.rings.row_count // stale_ticks)))
+        if not self._extrema:
+            self._order.reserve(self.rings.row_count)
+        else:
+            order_rows = min(self._order.max_rows, -(-self.rings.row_count // stale_ticks))
+            self._order.reserve(order_rows)
+            self._order_blocks = self.rings.cut(order_rows)
             self._extrema.grow_to(len(self.rings.ring))
 
     def clear(self, rows: NDArray[np.int64]) -> None:
