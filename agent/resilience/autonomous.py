@@ -93,7 +93,7 @@ class AutonomousErrorRecovery:
         self._actions[component, error] = recovery_action
         self.engine.add_policy(Policy(component, error, strategies=strategies))
 
-    async def handle_error(self, *args: Any, **kwargs: Any) -> Any:
+    async def handle_error(self, /, *args: Any, **kwargs: Any) -> Any:
         """Recover from an error.
 
         Two forms: `handle_error(error, component, operation, severity, metadata, function, *args, **kwargs)`, in which

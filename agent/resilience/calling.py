@@ -38,7 +38,7 @@ class Caller:
         self.sleep = sleep
         self._has_own_loop = has_own_loop
 
-    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call a plain function or a coroutine function and return what comes of it."""
         result = function(*args, **kwargs)
         if not inspect.isawaitable(result):

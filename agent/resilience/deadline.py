@@ -51,6 +51,8 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         "until_s",
     )
 
+    _timer: asyncio.TimerHandle
+
     def __init__(self, seconds: float | None, *, cuts: bool = True) -> None:
         if seconds is not None and not seconds >= 0:
             raise ValueError(f"a deadline must be >= 0 seconds or None (got {seconds!r})")
@@ -58,7 +60,6 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         self._cuts = cuts
         self._task: asyncio.Task[object] | None = None
         self._lane: _Lane | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self.is_expired = self.is_on = False
         self.until_s = inf
 
@@ -92,7 +93,7 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         if not self.is_expired:
             if self._lane is not None:
                 del self._lane.waiting[self]
-            elif self._timer is not None:
+            else:
                 self._timer.cancel()
         elif task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             limit = "in time" if self._seconds is None else f"within {self._seconds:g} s"

@@ -173,7 +173,8 @@ async def test_a_child_task_that_is_done_early_leaves_no_timer(clock):
 async def test_a_task_that_outlives_the_block_it_was_started_in_is_free_of_it(clock):
     async def child():
         await asyncio.sleep(1.0)
-        return remaining_s()
+        with deadline(None):
+            return remaining_s()
 
     with deadline(60.0):
         with deadline(30.0):
@@ -280,3 +281,17 @@ async def test_a_deadline_of_nothing_cuts_at_the_first_wait(clock):
     with pytest.raises(TimeoutError, match="within 0 s"), deadline(0):
         await asyncio.sleep(3600)
     assert clock.monotonic_s() == 1000.0
+
+
+@travel
+async def test_a_loop_with_sockets_waits_for_them_when_no_timer_is_set(clock):
+    import socket
+
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        reading = asyncio.create_task(asyncio.get_running_loop().sock_recv(near, 5))
+        await asyncio.sleep(1.0)
+        threading.Timer(0.01, far.send, (b"hello",)).start()
+        assert await reading == b"hello"
+    assert clock.monotonic_s() == 1001.0
