@@ -14,6 +14,8 @@ Columns:
                 steps whose value is within 10 % of the range
     centre      the same for the middle of each window
     ns          nanoseconds a point in `keep`
+
+The last row needs no buffer: steered swinging doors, all series in one call a tick, each point decided as it comes.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ import numpy as np
 
 from agent.builtin import BUILTIN, load_builtin
 from agent.contracts import Block, Kept, Sampler
+from agent.numeric.swinging_door import SteeredDoors
 
 TRAILING = 120
 EXCEPTIONAL_RATIO = 0.01
@@ -159,6 +162,26 @@ def measure(series: list[Labelled], sampler: Sampler, ratio: float, block_points
     return tally
 
 
+def measure_doors(series: list[Labelled], ratio: float) -> Tally:
+    """One pass over all series at once; those that are over first drop out."""
+    tally, sizes = Tally([], [], [], [], []), np.array([len(one.values) for one in series])
+    ticks = np.full((sizes.max(), len(series)), np.nan)
+    for column, one in enumerate(series):
+        ticks[: len(one.values), column] = one.values
+    doors, sent = SteeredDoors(len(series), ratio), []
+    began = time.perf_counter()
+    for number, tick in enumerate(ticks):
+        slots = np.flatnonzero(sizes > number)
+        sent.append(doors.offer(slots, float(number), tick[slots]))
+    tally.seconds = time.perf_counter() - began
+    slots = np.concatenate([slots for slots, _, _ in sent])
+    steps = np.concatenate([moments for _, moments, _ in sent]).astype(np.int64)
+    for column, one in enumerate(series):
+        places = np.unique(np.concatenate(([0], steps[slots == column], [len(one.values) - 1])))
+        tally.add(one, places, np.interp(np.arange(len(one.values)), places, one.values[places]))
+    return tally
+
+
 def shown_values(block: Block, kept: Kept) -> np.ndarray:
     return block.values[kept.index] if kept.values is None else kept.values
 
@@ -178,12 +201,13 @@ def main() -> None:
     for ratio in given.ratio:
         print(f"\n{ratio:.0%}  {'':17}" + "".join(f"{head:>12}" for head in HEADS))
         for name in given.strategy:
-            row = measure(series, sampler_of(name), ratio, given.block).row()
-            print(
-                f"     {PLUGIN_LABEL.get(name, name):17}"
-                + "".join(f"{value:12.3f}" for value in row[:-1])
-                + f"{row[-1]:12.0f}"
-            )
+            show(PLUGIN_LABEL.get(name, name), measure(series, sampler_of(name), ratio, given.block).row())
+        show("doors, no buffer", measure_doors(series, ratio).row())
+
+
+def show(name: str, row: list[float]) -> None:
+    figures = "".join(f"{value:12.3f}" for value in row[:-1])
+    print(f"     {name:17}{figures}{row[-1]:12.0f}")
 
 
 HEADS = ("kept", "nrmse", "max", "exceptional", "visible", "centre", "ns")
