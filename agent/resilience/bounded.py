@@ -129,6 +129,7 @@ class BoundedBuffer(Generic[T]):
         guard: The sampler; used under `Overflow.SAMPLE` only.
         clock: Ages are measured on its monotonic side.
         on_drop: Told of every drop, with its reason.
+        ledger: Where everything is counted; None: one of its own.
     """
 
     def __init__(
@@ -139,11 +140,12 @@ class BoundedBuffer(Generic[T]):
         *,
         clock: Clock,
         on_drop: Callable[[Dropped, str], None] | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._on_drop = on_drop
-        self._ledger = Ledger()
+        self._ledger = ledger or Ledger()
         self.is_closed = False
         self._adopt(settings, guard)
 

@@ -12,13 +12,14 @@ from agent.contracts import Sampler
 from agent.errors import RebellionError
 from agent.resilience.bounded import BoundedBuffer, BufferSettings, Overflow
 from agent.resilience.item_store import ITEM, Entry, ItemStore
-from agent.resilience.ledger import Counts
+from agent.resilience.ledger import Counts, Ledger
 from agent.resilience.sampler_guard import Newest, SamplerGuard
 
 __all__ = ["BufferFull", "ItemBuffer", "Taken"]
 
 T = TypeVar("T")
 _item_of = itemgetter(ITEM)
+DROP_OLDEST = Overflow.DROP_OLDEST.value
 
 
 class BufferFull(RebellionError):
@@ -59,7 +60,11 @@ class ItemBuffer(Generic[T]):
         self._now_s = clock.monotonic_s
         self._bytes_of = bytes_of
         self._guard = SamplerGuard(sampler or Newest(), on_sampler_fault)
-        self._engine: BoundedBuffer[Entry] = BoundedBuffer(settings, ItemStore(), self._guard, clock=clock)
+        self._store, self._ledger = ItemStore(), Ledger()
+        self._engine: BoundedBuffer[Entry] = BoundedBuffer(
+            settings, self._store, self._guard, clock=clock, ledger=self._ledger
+        )
+        self._is_plain = settings.overflow is Overflow.DROP_OLDEST and bytes_of is None
 
     def __len__(self) -> int:
         return self._engine.points
@@ -101,8 +106,12 @@ class ItemBuffer(Generic[T]):
         Raises:
             BufferFull: It does not fit and the settings say `REJECT`, or the buffer is closed.
         """
+        now_s = self._now_s()
         size = 0 if self._bytes_of is None else self._bytes_of(item)
-        if self._engine.put((self._now_s(), priority, size, 1.0, item)):
+        entry = (now_s, priority, size, 1.0, item)
+        if self._is_plain and self._displaces(entry, now_s):
+            return True
+        if self._engine.put(entry):
             return True
         if self.is_closed or self.settings.overflow is Overflow.REJECT:
             raise BufferFull(
@@ -143,7 +152,17 @@ class ItemBuffer(Generic[T]):
 
     def close(self, reason: str = "shutdown") -> None:
         """Drop what waits and accept nothing more. Safe twice."""
+        self._is_plain = False
         self._engine.close(reason)
+
+    def _displaces(self, entry: Entry, now_s: float) -> bool:
+        """Put in one step where that is all there is to it: the way of nearly every put under `DROP_OLDEST`."""
+        settings = self._engine.settings
+        evicted = self._store.displace(entry, settings.max_points, now_s - settings.max_age_s)
+        if evicted < 0:
+            return False
+        self._ledger.displace(evicted, DROP_OLDEST)
+        return True
 
     def _take(self, max_items: int, max_bytes: int | None) -> list[Entry]:
         return self._engine.take(max_items, self.settings.max_bytes if max_bytes is None else max_bytes)

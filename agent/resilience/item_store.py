@@ -129,6 +129,26 @@ class ItemStore:
         self.points = self.bytes = 0
         return dropped
 
+    def displace(self, item: Entry, max_points: int, before_s: float, /) -> int:
+        """Append to the only lane, and when that is full evict its oldest, in one step: what `append` and `evict` come to there.
+
+        Args:
+            item: To be appended; counts no bytes.
+            max_points: Items at most.
+            before_s: Give up when the oldest item is older than this monotonic moment.
+        Returns:
+            How many were evicted, 0 or 1; -1 when nothing was done, as it is not as simple as that.
+        """
+        lane = self._lanes.get(item[PRIORITY])
+        if lane is None or len(self._lanes) > 1 or lane[0][STAMP] < before_s:
+            return -1
+        lane.append(item)
+        if self.points < max_points:
+            self.points += 1
+            return 0
+        lane.popleft()
+        return 1
+
     def _take_plain(self, max_items: int) -> list[Entry]:
         ((priority, lane),) = self._lanes.items()
         if len(lane) <= max_items:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.resilience.bounded import BufferSettings, Overflow
 from agent.resilience.item_buffer import BufferFull, ItemBuffer
@@ -125,3 +127,24 @@ def test_order_within_a_lane_survives_put_back() -> None:
     rest = buffer.get(100)
     assert [item for item in rest if item % 2] == [1, 3, 5, 7, 9]
     assert [item for item in rest if not item % 2] == [0, 2, 4, 6, 8]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("pppptbw"), st.integers(0, 1)), max_size=60))
+def test_the_short_way_of_a_put_comes_to_the_same_as_the_long_one(acts: list[tuple[str, int]]) -> None:
+    clock = FakeClock()
+    bounds = BufferSettings(max_points=4, max_age_s=3.0, overflow=Overflow.DROP_OLDEST)
+    both = [ItemBuffer(bounds, clock=clock), ItemBuffer(bounds, clock=clock, bytes_of=lambda _item: 0)]
+    for number, (act, priority) in enumerate(acts):
+        seen = []
+        for buffer in both:
+            if act == "p":
+                buffer.put(number, priority)
+            elif act == "t":
+                seen.append(buffer.get(2))
+            elif act == "b":
+                buffer.put_back(buffer.take(2))
+        clock.advance(1.0 if act == "w" else 0.1)
+        assert seen == seen[:1] * len(seen)
+        assert both[0].counts() == both[1].counts()
+        assert both[0].counts().is_balanced
