@@ -18,8 +18,8 @@ import numpy as np
 from agent.clock import SystemClock
 from agent.model import Batch
 from agent.resilience.backpressure import BackpressureHandler
-from agent.resilience.bounded import BufferSettings
 from agent.resilience.buffer import BatchBuffer
+from agent.resilience.buffer_settings import BufferSettings
 from agent.resilience.item_buffer import ItemBuffer, Overflow
 from agent.resilience.sampler_guard import Newest
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from agent.clock import Clock
-from agent.resilience.bounded import BufferSettings, Overflow
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.item_buffer import BufferFull, ItemBuffer, Taken
 from agent.resilience.ledger import Counts
 

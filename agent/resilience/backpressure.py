@@ -13,7 +13,7 @@ import structlog
 from agent.builtin import load_builtin
 from agent.clock import Clock, SystemClock
 from agent.contracts import Sampler
-from agent.resilience.bounded import BufferSettings, Overflow
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.control import AdaptiveRate, Hysteresis
 from agent.resilience.flow import FlowMeter
 from agent.resilience.item_buffer import ItemBuffer

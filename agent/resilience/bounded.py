@@ -3,121 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from agent.clock import Clock
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.ledger import Counts, Dropped, Ledger
 from agent.resilience.sampler_guard import SamplerGuard
+from agent.resilience.store import Store
 
-__all__ = ["BoundedBuffer", "BufferSettings", "Overflow", "Store"]
+__all__ = ["BoundedBuffer"]
 
 T = TypeVar("T")
 
 FLOOD_RATIO = 7 / 8
 """Where eviction stops when sampling could not make room, so that the next put need not evict again."""
-
-
-class Overflow(Enum):
-    """What makes room when more comes than may stay."""
-
-    SAMPLE = "sample"
-    """The sampler thins out the whole content, from `sample_from_ratio` on."""
-    DROP_OLDEST = "drop_oldest"
-    DROP_NEWEST = "drop_newest"
-    REJECT = "reject"
-    """Nothing is accepted until there is room."""
-
-
-@dataclass(frozen=True, slots=True)
-class BufferSettings:
-    """How much a buffer may hold, and what happens beyond.
-
-    Attributes:
-        max_points: Points at most, >= 1.
-        max_bytes: Bytes at most, >= 1.
-        max_age_s: Seconds after which a point that still waits is dropped as `expired`, > 0.
-        sample_from_ratio: Fill (the larger of points and bytes), in (0, 1], at which sampling starts; 1: only beyond the bounds.
-        sample_to_ratio: Fill that sampling leaves behind, as a share of `sample_from_ratio`, in (0, 1]; the room between the two
-            is what makes a put cheap on average.
-        max_events: Events that may wait beside the points, >= 1; beyond it the oldest event is dropped.
-        overflow: See `Overflow`.
-
-    Raises:
-        ValueError: A figure is out of its range.
-    """
-
-    max_points: int = 500_000
-    max_bytes: int = 16_777_216
-    max_age_s: float = 3600.0
-    sample_from_ratio: float = 0.8
-    sample_to_ratio: float = 0.625
-    max_events: int = 1000
-    overflow: Overflow = Overflow.SAMPLE
-
-    def __post_init__(self) -> None:
-        for name in ("max_points", "max_bytes", "max_events"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1 (got {getattr(self, name)})")
-        if not self.max_age_s > 0:
-            raise ValueError(f"max_age_s must be > 0 (got {self.max_age_s})")
-        if not 0 < self.sample_from_ratio <= 1:
-            raise ValueError(f"sample_from_ratio must be in (0, 1] (got {self.sample_from_ratio})")
-        if not 0 < self.sample_to_ratio <= 1:
-            raise ValueError(f"sample_to_ratio must be in (0, 1] (got {self.sample_to_ratio})")
-
-
-class Store(Protocol[T]):
-    """Where a buffer keeps its items, oldest first. An item stands for one or more points."""
-
-    points: int
-    bytes: int
-
-    @property
-    def oldest_s(self) -> float | None:
-        """Monotonic seconds of the oldest item; None when empty."""
-        ...
-
-    def stamp_of(self, item: T, /) -> float:
-        """Monotonic seconds by which the item ages."""
-        ...
-
-    def points_of(self, item: T, /) -> int: ...
-    def points_of_all(self, items: Sequence[T], /) -> int: ...
-    def bytes_of(self, item: T, /) -> int: ...
-    def dropped(self, item: T, /) -> Dropped:
-        """What dropping this one item amounts to."""
-        ...
-
-    def append(self, item: T, /) -> None: ...
-    def prepend(self, items: Sequence[T], /) -> None: ...
-    def take(self, max_items: int, max_bytes: int, until_s: float, must_give: bool, /) -> list[T]:
-        """Remove and return what is due next; arguments as in `BoundedBuffer.take`."""
-        ...
-
-    def evict(self, is_newest: bool, /) -> Dropped:
-        """Drop the oldest, or the newest, of the items that matter least."""
-        ...
-
-    def expire(self, before_s: float, /) -> Dropped:
-        """Drop what is older than this monotonic moment."""
-        ...
-
-    @property
-    def is_compacting(self) -> bool:
-        """True while `compact_more` has work left."""
-        ...
-
-    def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
-        """Begin to keep what the sampler picks, within these figures; critical points stay, even beyond them."""
-        ...
-
-    def compact_more(self, guard: SamplerGuard, /) -> Dropped:
-        """Do the next part of it."""
-        ...
-
-    def clear(self) -> Dropped: ...
 
 
 class BoundedBuffer(Generic[T]):

@@ -9,7 +9,8 @@ from agent.clock import Clock
 from agent.contracts import Sampler
 from agent.model import Batch, Event, Gap, Record
 from agent.resilience.batch_store import BatchStore
-from agent.resilience.bounded import BoundedBuffer, BufferSettings, Overflow
+from agent.resilience.bounded import BoundedBuffer
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.ledger import Counts, Dropped, GapLog, Ledger
 from agent.resilience.sampler_guard import SamplerGuard
 from agent.resilience.segment import batch_bytes

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 from agent.clock import Clock
 from agent.contracts import Sampler
 from agent.errors import RebellionError
-from agent.resilience.bounded import BoundedBuffer, BufferSettings, Overflow
+from agent.resilience.bounded import BoundedBuffer
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.item_store import ITEM, Entry, ItemStore
 from agent.resilience.ledger import Counts, Ledger
 from agent.resilience.sampler_guard import Newest, SamplerGuard

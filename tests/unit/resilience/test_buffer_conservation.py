@@ -12,8 +12,8 @@ from agent.builtin import BUILTIN, load_builtin
 from agent.contracts import Sampler
 from agent.model import Batch, Gap, PointFlag, Record
 from agent.resilience.async_buffer import AsyncBuffer
-from agent.resilience.bounded import BufferSettings, Overflow
 from agent.resilience.buffer import BatchBuffer
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.testing.clock import FakeClock
 
 POINTS_EACH = 1_000_000

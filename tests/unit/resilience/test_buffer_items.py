@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.resilience.bounded import BufferSettings, Overflow
+from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.item_buffer import BufferFull, ItemBuffer
 from agent.testing.clock import FakeClock
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from agent.resilience.async_buffer import AsyncBuffer
-from agent.resilience.bounded import BufferSettings
+from agent.resilience.buffer_settings import BufferSettings
 from agent.resilience.item_buffer import BufferFull
 from agent.testing.clock import FakeClock
 

@@ -11,8 +11,8 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.model import Batch, PointFlag
-from agent.resilience.bounded import BufferSettings
 from agent.resilience.buffer import BatchBuffer
+from agent.resilience.buffer_settings import BufferSettings
 from agent.resilience.codel import QueueDelay
 from agent.resilience.control import AdaptiveRate, Hysteresis
 from agent.resilience.host_readers import OwnCpu, own_memory_ratio, stall_ratio
