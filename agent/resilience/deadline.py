@@ -51,6 +51,7 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         "until_s",
     )
 
+    _lane: _Lane | None
     _timer: asyncio.TimerHandle
 
     def __init__(self, seconds: float | None, *, cuts: bool = True) -> None:
@@ -59,7 +60,6 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         self._seconds = seconds
         self._cuts = cuts
         self._task: asyncio.Task[object] | None = None
-        self._lane: _Lane | None = None
         self.is_expired = self.is_on = False
         self.until_s = inf
 
@@ -67,7 +67,10 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         outer = _current.get()
         if self._seconds is None and outer is None:
             return self
-        task = _current_task()
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            return self
         if task is None:
             return self
         loop = task.get_loop()
@@ -121,10 +124,10 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
             return
         self._task = task
         self._cancelling = task.cancelling()
+        self._lane = lane
         if lane is None:
             self._timer = loop.call_at(until_s, self._expire, task)
             return
-        self._lane = lane
         lane.waiting[self] = task
         if not lane.is_armed:
             lane.arm(until_s, loop)
@@ -191,13 +194,6 @@ def remaining_s() -> float | None:
     if limit is None:
         return None
     return max(0.0, limit.until_s - asyncio.get_running_loop().time())
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
 
 
 def _still_on(limit: deadline | None) -> deadline | None:

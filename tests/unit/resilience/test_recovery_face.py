@@ -339,9 +339,9 @@ async def test_40_a_fallback_gets_as_much_as_it_takes(recovery, form):
 
 
 async def test_40_a_fallback_answers_a_report_without_a_function(recovery):
-    action = RecoveryAction(RecoveryStrategy.FALLBACK, fallback_function=lambda error: str(error))
+    action = RecoveryAction(RecoveryStrategy.FALLBACK, fallback_function=repr)
     recovery.register_strategy("a", "*", action)
-    assert await recovery.handle_error(OSError("down"), "a", "b") == "down"
+    assert await recovery.handle_error(OSError("down"), "a", "b") == "OSError('down')"
 
 
 async def test_40_a_fallback_without_a_signature_is_called_with_everything(recovery):
