@@ -146,17 +146,17 @@ class RecoveryEngine:
         """Try the strategies that the policy names, in order, then, when it is time, the next stronger one.
 
         Returns:
-            RESOLVED with the value; NEXT when nothing helped; GIVE_UP when the component is disabled. `error` of the last two
-            is what the call raised last, where that is not the request's error.
+            RESOLVED with the value; NEXT when nothing helped; GIVE_UP when nothing helped and the component is disabled. `error`
+            of the last two is what the call raised last, where that is not the request's error.
         """
         request = self._noted(request)
-        reason = self._restarts.why_disabled(request.component)
-        if reason is not None:
-            return RecoveryOutcome(RecoveryStep.GIVE_UP, note=f"disabled: {reason}")
         policy = self._policies.choose(request.component, request.operation, request.error)
         outcome = await self._try(policy.strategies, request)
-        if outcome.step is RecoveryStep.NEXT:
+        if outcome.step is RecoveryStep.NEXT and self._restarts.why_disabled(request.component) is None:
             outcome = await self._escalate(policy, request, outcome)
+        reason = self._restarts.why_disabled(request.component)
+        if outcome.step is RecoveryStep.NEXT and reason is not None:
+            return replace(outcome, step=RecoveryStep.GIVE_UP, note=f"disabled: {reason}")
         if outcome.step is RecoveryStep.RESOLVED:
             with self._lock:
                 self._resolved += 1
@@ -266,7 +266,7 @@ class RecoveryEngine:
             outcome = _checked(await method.recover(request))
         except CrashLoop as reason:
             self._count(strategy)
-            return RecoveryOutcome(RecoveryStep.GIVE_UP, note=str(reason))
+            return RecoveryOutcome(RecoveryStep.NEXT, note=str(reason))
         except Exception as raised:  # noqa: BLE001 - a strategy is a plugin: it may do anything, the original error stays
             self._count(strategy, raised=1)
             self._on_event(

@@ -123,11 +123,15 @@ class Restarts:
             flight = self._flights.get(component)
             if flight is not None:
                 return flight, False
-            reason = self._count(component)
+            known = self._disabled.get(component)
+            reason = known or self._count(component)
             if reason is None:
                 flight = self._flights[component] = Future()
                 return flight, True
-        raise CrashLoop(self._disable(component, reason))
+            self._disabled[component] = reason
+        if known is None:
+            self._on_disable(component, reason)
+        raise CrashLoop(f"{component!r} is disabled: {reason}")
 
     def _count(self, component: str) -> str | None:
         """Count a restart that begins now; the reason when it may not."""
@@ -143,11 +147,6 @@ class Restarts:
         begun_s.append(now_s)
         self.total += 1
         return None
-
-    def _disable(self, component: str, reason: str) -> str:
-        if self._disabled.setdefault(component, reason) is reason:
-            self._on_disable(component, reason)
-        return f"{component!r} is disabled: {reason}"
 
     async def _fly(self, component: str, restart: Callable[[], Awaitable[None]], flight: Future[str | None]) -> None:
         verdict: str | None = None

@@ -239,6 +239,27 @@ async def test_44_the_engine_gives_up_on_a_crash_loop_and_says_so():
     ]
 
 
+async def test_44_a_disabled_component_stays_so_and_still_has_its_other_strategies():
+    engine, clock, events = engine_that_resets()
+    for _ in range(6):
+        await engine.handle(RecoveryRequest("db", "query", OSError("no"), reset=nothing))
+    clock.advance(3600)
+    assert (
+        await engine.handle(RecoveryRequest("db", "query", OSError("no"), reset=nothing))
+    ).step is RecoveryStep.GIVE_UP
+    engine.add_policy(Policy("db", strategies=("reset", "fallback")))
+    engine.add_method("fallback", Answers())
+    outcome = await engine.handle(RecoveryRequest("db", "query", OSError("no"), reset=nothing))
+    assert (outcome.step, outcome.value) == (RecoveryStep.RESOLVED, "cached")
+    assert engine.stats().restarts == 5
+    assert [event[0] for event in events].count("component.disabled") == 1
+
+
+class Answers:
+    async def recover(self, _request):
+        return RecoveryOutcome(RecoveryStep.RESOLVED, "cached")
+
+
 async def test_44_a_minute_of_success_lifts_the_disabling_and_so_does_reinstating():
     engine, clock, _ = engine_that_resets()
     request = RecoveryRequest("sink:hub", "deliver", OSError("no"), reset=nothing)
