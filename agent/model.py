@@ -124,7 +124,7 @@ class Event:
 
     Attributes:
         time_ns: Wall clock, UTC nanoseconds; a label only.
-        kind: `noun.verb_past`: `breaker.opened`, `collector.disabled`.
+        kind: `noun.verb_past`: `breaker.opened`, `component.disabled`.
         component: Whom it happened to: `sink:hub`, `collector:cpu`.
         level: See `Level`.
         detail: Facts, small and flat.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Level
+from agent.resilience.breaker import CircuitState
 
 if TYPE_CHECKING:
     from agent.assembly import Assembly
@@ -56,6 +57,8 @@ async def reload_pipeline(
 ) -> None:
     """Stop what is gone, replace what changed under its buffer, start what is new; the rest does not notice.
 
+    Collectors that recovery had given up are asked again: a reload is how a person says that the cause is gone.
+
     Raises:
         LoadError: A new sink could not be made; nothing was changed.
     """
@@ -69,6 +72,8 @@ async def reload_pipeline(
     await _reload_sinks(pipeline, assembly, new, sinks, made)
     for collector in pipeline.collectors:
         collector.recovery = assembly.recovery
+        if collector.breaker.state is CircuitState.FORCED_OPEN:
+            collector.breaker.reset()
     for sender in pipeline.senders:
         sender.recovery = assembly.recovery
     needs_restart = keys_that_need_a_restart(old, new)
