@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.clock import Clock
-from agent.collection.source import Family, SeriesSource
+from agent.collection.source import SeriesSource
 from agent.collection.threads import WorkerThreads
 from agent.contracts import Logger, Reading
 from agent.events import EventBus
-from agent.model import Kind, Level, Scalar, Series
+from agent.model import Level, Scalar, Series
 
 __all__ = ["CollectorHost", "PluginHost", "Shared", "SinkHost"]
 
@@ -87,30 +87,8 @@ class CollectorHost(PluginHost):
         super().__init__("collector", name, shared)
         self.interval_s = interval_s
         self.own_readings = own_readings
-        self._source = source
-
-    def series(
-        self,
-        name: str,
-        *,
-        unit: str = "",
-        kind: Kind = Kind.GAUGE,
-        wrap_bits: int = 0,
-        labels: Mapping[str, str] | None = None,
-    ) -> Series:
-        return self._source.series(name, unit=unit, kind=kind, wrap_bits=wrap_bits, labels=labels)
-
-    def family(
-        self,
-        name: str,
-        *,
-        label: str,
-        unit: str = "",
-        kind: Kind = Kind.GAUGE,
-        wrap_bits: int = 0,
-        labels: Mapping[str, str] | None = None,
-    ) -> Family:
-        return self._source.family(name, label=label, unit=unit, kind=kind, wrap_bits=wrap_bits, labels=labels)
+        self.series = source.series
+        self.family = source.family
 
 
 class SinkHost(PluginHost):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.collection.source import Family, SeriesSource
+from agent.collection.source import SeriesSource
 from agent.contracts import Collector, Reading
-from agent.model import Kind, Level, Scalar, Series
+from agent.model import Level, Scalar, Series
 from agent.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ class FakeCollectorContext:
         self.log = ListLogger()
         self.readings = list(readings)
         self.events: list[tuple[str, Level, dict[str, Scalar]]] = []
-        self._source = SeriesSource(name, max_series)
+        source = SeriesSource(name, max_series)
+        self.series = source.series
+        self.family = source.family
         self._state_dir = state_dir
         self._workers: WorkerThreads | None = None
 
@@ -120,29 +122,6 @@ class FakeCollectorContext:
 
             self._workers = WorkerThreads(core_count=1, max_count=16, patience_s=0.001)
         return await self._workers.run(function, *args)
-
-    def series(
-        self,
-        name: str,
-        *,
-        unit: str = "",
-        kind: Kind = Kind.GAUGE,
-        wrap_bits: int = 0,
-        labels: Mapping[str, str] | None = None,
-    ) -> Series:
-        return self._source.series(name, unit=unit, kind=kind, wrap_bits=wrap_bits, labels=labels)
-
-    def family(
-        self,
-        name: str,
-        *,
-        label: str,
-        unit: str = "",
-        kind: Kind = Kind.GAUGE,
-        wrap_bits: int = 0,
-        labels: Mapping[str, str] | None = None,
-    ) -> Family:
-        return self._source.family(name, label=label, unit=unit, kind=kind, wrap_bits=wrap_bits, labels=labels)
 
     def own_readings(self) -> Iterable[Reading]:
         return iter(self.readings)
