@@ -95,6 +95,8 @@ class Breaker(ControlledCircuit):
         if self._seen_s <= started_s < self._check_s:
             key = self._next_key()
             flights[key] = started_s
+        elif self._seen_s <= started_s < self._refuses_until_s:
+            raise self._refusal(started_s)
         else:
             flights, key, started_s = self._admit(started_s)
         try:
@@ -126,6 +128,8 @@ class Breaker(ControlledCircuit):
         if self._seen_s <= started_s < self._check_s:
             key = self._next_key()
             flights[key] = started_s
+        elif self._seen_s <= started_s < self._refuses_until_s:
+            raise self._refusal(started_s)
         else:
             flights, key, started_s = self._admit(started_s)
         try:

@@ -110,8 +110,7 @@ class Circuit:
     def _admit(self, now_s: float) -> tuple[Flights, int, float]:
         """Let a call start, or raise BreakerOpen."""
         if self._seen_s <= now_s < self._refuses_until_s:
-            self._count_refusal()
-            raise BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
+            raise self._refusal(now_s)
         with self._lock:
             now_s = self._look()
             self._begin_probing(now_s)
@@ -126,6 +125,11 @@ class Circuit:
         if wait_s is not None:
             raise BreakerOpen(self.name, wait_s, self._state.name, self._last_failure)
         return flights, key, now_s
+
+    def _refusal(self, now_s: float) -> BreakerOpen:
+        """The error of a call that comes while the wait is not over; needs no lock."""
+        self._count_refusal()
+        return BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
 
     def _begin_probing(self, now_s: float) -> None:
         if self._state_at(now_s) is not self._state:
