@@ -41,7 +41,7 @@ from agent.errors import (
 )
 from agent.hookspecs import hookimpl
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
-from agent.procfs import ProcFile, key_values
+from agent.procfs import LONG_BITS, ProcFile, key_values
 
 if TYPE_CHECKING:
     from agent.resilience.budget import TokenBudget
@@ -62,6 +62,7 @@ _LAZY = {
 """Imported when first asked for; deadlines need asyncio, and this door stays light."""
 
 __all__ = [
+    "LONG_BITS",
     "Attempts",
     "Batch",
     "Block",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 from agent.errors import CollectError
 
-__all__ = ["ProcFile", "key_values"]
+__all__ = ["LONG_BITS", "ProcFile", "key_values"]
+
+LONG_BITS = 64 if sys.maxsize > 2**32 else 32
+"""Where most of the kernel's running totals wrap on this machine."""
 
 _CHUNK_BYTES = 65_536
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isinf, isnan
 from numbers import Real
@@ -26,6 +27,9 @@ SUFFIX_BY_UNIT = {
     "celsius": "_celsius",
 }
 """Unit of a series -> how its name ends. The agent's own counters end in `_total`."""
+
+_ROW = re.compile(r"^\| `(\w+)` \| *(\w+) *\| *(\S*?) *\|", re.MULTILINE)
+"""A metric in the table of a README: name, kind, unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,15 @@ async def check_collector(
 
     Checked: it is a `Collector`; `collect` returns None; what it records are numbers of series that it got from its
     context, no series twice in a tick, none infinite, ratios within 0..1; names end in their unit; running totals carry a
-    unit per second; every name stands in its README; `close` may be called twice and leaves no file open; after it, a new
+    unit per second; every name stands in its README with its kind and unit; `close` may be called twice and leaves no file
+    open; after it, a new
     one can be made and works.
 
     Args:
         factory: As registered: `factory(config, context)`.
         config: The plugin's own struct.
         context: None makes one with a fake clock.
-        readme: File that must name every metric between backquotes; None skips that.
+        readme: File that must have a row `| name | kind | unit |` for every metric; None skips that.
         ticks: Collects of the first instance, >= 2; the clock moves by the context's interval in between.
 
     Raises:
@@ -82,7 +87,7 @@ async def check_collector(
     for series in seen:
         _check_series(series)
     if readme is not None:
-        _check_documented({series.name for series in seen}, readme)
+        _check_documented(seen, readme)
     return CollectorReport(tuple(seen), {str(series): value for series, value in seen.items()})
 
 
@@ -126,10 +131,13 @@ def _check_series(series: Series) -> None:
         _require(per_second, f"{series}: the unit of a RATE is per second, or a ratio (got {series.unit!r})")
 
 
-def _check_documented(names: set[str], readme: Path) -> None:
-    text = readme.read_text(encoding="utf-8")
-    missing = sorted(name for name in names if f"`{name}`" not in text)
-    _require(not missing, f"{readme} does not name {', '.join(missing)}")
+def _check_documented(seen: Iterable[Series], readme: Path) -> None:
+    rows = _ROW.findall(readme.read_text(encoding="utf-8"))
+    documented = {name: (kind, unit) for name, kind, unit in rows}
+    for series in seen:
+        _require(series.name in documented, f"{readme} has no row for `{series.name}`")
+        told, is_so = documented[series.name], (series.kind.value, series.unit)
+        _require(told == is_so, f"{readme} says of `{series.name}` {told}, and it is {is_so}")
 
 
 def _open_files() -> set[str]:

@@ -1,130 +1,186 @@
-"""Finds the agent's own control group, of version 1 or 2, and reads its limits and use."""
+"""Finds the limits that the agent runs under, of control groups version 1 or 2, and reads how much of them is used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from agent.api import CollectorContext, Kind, ProcFile, Recorder, Series, key_values
+from agent.api import CollectorContext, Kind, ProcFile, Recorder, key_values
 
 if TYPE_CHECKING:
     from plugins.collectors.cgroup import Config
 
-__all__ = ["Cgroup", "group_folders"]
+__all__ = ["Cgroup", "Group", "groups"]
 
 UNLIMITED = 2**60
 """Version 1 writes a number of this size for "no limit"."""
+
+LOOK_AGAIN_S = 60.0
+"""How often a limit is looked for where there was none."""
 
 MICROSECONDS_PER_S = 1e6
 NANOSECONDS_PER_S = 1e9
 
 
+class Group(NamedTuple):
+    """A control group: its version, its folder, and the folder of the hierarchy it is in."""
+
+    version: int
+    folder: Path
+    root: Path
+
+
 class Cgroup:
-    """Memory, processes and processor time; what has no limit has no limit series. Outside any group it gives nothing."""
+    """Memory, processes and processor time of the nearest group that limits them: the agent's own, or the first above it.
+
+    What nobody limits is the host's, and other collectors show it: it gives nothing here.
+    """
 
     def __init__(self, config: Config, context: CollectorContext) -> None:
-        folders = group_folders(Path(config.proc_dir, "self", "cgroup"), Path(config.cgroup_dir))
-        self._files = {name: _found(folders, places) for name, places in _PLACES.items()}
-        self._limits = {name: context.series(f"cgroup_{name}", unit=_UNITS.get(name, "")) for name in _LIMITS}
+        self._membership = Path(config.proc_dir, "self", "cgroup")
+        self._root = Path(config.cgroup_dir)
+        self._clock = context.clock
+        self._files: dict[Path, ProcFile] = {}
+        self._limiting: dict[str, Group] = {}
+        self._look_at_s: dict[str, float] = {}
+        self._periods: tuple[int, int] | None = None
+        self._memory_limit = context.series("cgroup_memory_limit_bytes", unit="bytes")
+        self._memory_used = context.series("cgroup_memory_used_bytes", unit="bytes")
+        self._working_set = context.series("cgroup_memory_working_set_bytes", unit="bytes")
         self._memory_ratio = context.series("cgroup_memory_used_ratio", unit="ratio")
-        self._cpu_used = context.series("cgroup_cpu_used_cores", unit="cores", kind=Kind.RATE)
-        self._throttled = context.series("cgroup_cpu_throttled_ratio", unit="ratio", kind=Kind.RATE)
+        self._oom_kills = context.series("cgroup_memory_oom_kills_per_s", unit="1/s", kind=Kind.RATE)
+        self._processes_limit = context.series("cgroup_processes_limit_count")
+        self._processes = context.series("cgroup_processes_count")
+        self._processes_ratio = context.series("cgroup_processes_used_ratio", unit="ratio")
         self._cpu_limit = context.series("cgroup_cpu_limit_cores", unit="cores")
+        self._cpu_used = context.series("cgroup_cpu_used_cores", unit="cores", kind=Kind.RATE)
+        self._throttled = context.series("cgroup_cpu_throttled_ratio", unit="ratio")
 
-    def collect(self, out: Recorder) -> None:
-        values = {name: _limit(self._text(name)) for name in _LIMITS}
-        for name, value in values.items():
-            if value is not None:
-                out.add(self._limits[name], value)
-        used, limit = values["memory_used_bytes"], values["memory_limit_bytes"]
-        if used is not None and limit:
-            out.add(self._memory_ratio, used / limit)
-        self._collect_cpu(out)
+    def collect(self, out: Recorder, /) -> None:
+        """Record what is limited, and how much of it is used."""
+        self._record_memory(out)
+        self._record_processes(out)
+        self._record_cpu(out)
 
     def close(self) -> None:
-        for file in self._files.values():
-            if file is not None:
-                file.close()
+        """Let go of the files, and look for the groups anew."""
+        while self._files:
+            self._files.popitem()[1].close()
+        self._limiting.clear()
+        self._look_at_s.clear()
 
-    def _collect_cpu(self, out: Recorder) -> None:
-        stat = key_values(self._text("cpu_stat"))
-        _add_total(out, self._cpu_used, stat.get(b"usage_usec"), MICROSECONDS_PER_S)
-        _add_total(out, self._cpu_used, _limit(self._text("cpu_used_ns")), NANOSECONDS_PER_S)
-        _add_total(out, self._throttled, stat.get(b"throttled_usec"), MICROSECONDS_PER_S)
-        _add_total(out, self._throttled, stat.get(b"throttled_time"), NANOSECONDS_PER_S)
-        quota, period = self._quota()
-        if quota is not None and period:
-            out.add(self._cpu_limit, quota / period)
+    def _record_memory(self, out: Recorder) -> None:
+        group, limit = self._limited("memory", self._memory_limit_of)
+        used = _number(self._text(group, "memory.current", "memory.usage_in_bytes")) if group else None
+        if group is None or used is None:
+            return
+        inactive = key_values(self._text(group, "memory.stat")).get(b"inactive_file", b"0")
+        out.add(self._memory_limit, limit)
+        out.add(self._memory_used, used)
+        out.add(self._working_set, max(0, used - int(inactive)))
+        out.add(self._memory_ratio, min(1.0, used / limit))
+        kills = key_values(self._text(group, "memory.events", "memory.oom_control")).get(b"oom_kill")
+        if kills is not None:
+            out.add(self._oom_kills, int(kills))
 
-    def _quota(self) -> tuple[int | None, int | None]:
-        words = self._text("cpu_max").split()
-        if len(words) == 2:
-            return _limit(words[0]), _limit(words[1])
-        return _limit(self._text("cpu_quota_us")), _limit(self._text("cpu_period_us"))
+    def _record_processes(self, out: Recorder) -> None:
+        group, limit = self._limited("pids", lambda group: _number(self._text(group, "pids.max")))
+        used = _number(self._text(group, "pids.current")) if group else None
+        if used is not None:
+            out.add(self._processes_limit, limit)
+            out.add(self._processes, used)
+            out.add(self._processes_ratio, min(1.0, used / limit))
 
-    def _text(self, name: str) -> bytes:
-        file = self._files[name]
-        return b"" if file is None else file.read_if_there()
+    def _record_cpu(self, out: Recorder) -> None:
+        group, limit = self._limited("cpu", self._cores_of)
+        if group is None:
+            return
+        stat = key_values(self._text(group, "cpu.stat"))
+        out.add(self._cpu_limit, limit)
+        if group.version == 2:
+            out.add(self._cpu_used, int(stat.get(b"usage_usec", 0)) / MICROSECONDS_PER_S)
+        else:
+            account = self._root / "cpuacct" / group.folder.relative_to(group.root) / "cpuacct.usage"
+            out.add(self._cpu_used, (_number(self._read(account)) or 0) / NANOSECONDS_PER_S)
+        periods = int(stat.get(b"nr_periods", 0)), int(stat.get(b"nr_throttled", 0))
+        before, self._periods = self._periods, periods
+        if before is not None and periods[0] > before[0]:
+            out.add(self._throttled, min(1.0, max(0.0, (periods[1] - before[1]) / (periods[0] - before[0]))))
+
+    def _memory_limit_of(self, group: Group) -> float | None:
+        return _number(self._text(group, "memory.max", "memory.limit_in_bytes"))
+
+    def _cores_of(self, group: Group) -> float | None:
+        if group.version == 2:
+            quota, _, period = self._text(group, "cpu.max").partition(b" ")
+        else:
+            quota, period = self._text(group, "cpu.cfs_quota_us"), self._text(group, "cpu.cfs_period_us")
+        quota_us, period_us = _number(quota), _number(period)
+        return quota_us / period_us if quota_us and period_us else None
+
+    def _limited(
+        self, controller: str, limit_of: Callable[[Group], float | None]
+    ) -> tuple[Group, float] | tuple[None, float]:
+        """The nearest group that limits this, and its limit, > 0."""
+        group = self._limiting.pop(controller, None)
+        limit = limit_of(group) if group else None
+        if group is None or not limit:
+            group, limit = self._find(controller, limit_of)
+        if group is None or not limit:
+            return None, 0.0
+        self._limiting[controller] = group
+        return group, limit
+
+    def _find(
+        self, controller: str, limit_of: Callable[[Group], float | None]
+    ) -> tuple[Group, float] | tuple[None, float]:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._look_at_s.get(controller, now_s):
+            self._look_at_s[controller] = now_s + LOOK_AGAIN_S
+            for group in groups(self._membership, self._root, controller):
+                limit = limit_of(group)
+                if limit:
+                    return group, limit
+        return None, 0.0
+
+    def _text(self, group: Group, name: str, name_in_version_1: str = "") -> bytes:
+        return self._read(group.folder / (name_in_version_1 if group.version == 1 and name_in_version_1 else name))
+
+    def _read(self, path: Path) -> bytes:
+        if path not in self._files:
+            self._files[path] = ProcFile(str(path))
+        return self._files[path].read_if_there()
 
 
-_PLACES = {
-    "memory_used_bytes": (("", "memory.current"), ("memory", "memory.usage_in_bytes")),
-    "memory_limit_bytes": (("", "memory.max"), ("memory", "memory.limit_in_bytes")),
-    "processes": (("", "pids.current"), ("pids", "pids.current")),
-    "processes_limit": (("", "pids.max"), ("pids", "pids.max")),
-    "cpu_stat": (("", "cpu.stat"), ("cpu", "cpu.stat")),
-    "cpu_used_ns": (("cpuacct", "cpuacct.usage"),),
-    "cpu_max": (("", "cpu.max"),),
-    "cpu_quota_us": (("cpu", "cpu.cfs_quota_us"),),
-    "cpu_period_us": (("cpu", "cpu.cfs_period_us"),),
-}
-"""What -> (controller, file) to look at, version 2 (no controller) first."""
+def groups(membership: Path, root: Path, controller: str) -> Iterator[Group]:
+    """The group that this process is in and those above it, nearest first, in every hierarchy that may have the controller.
 
-_LIMITS = ("memory_used_bytes", "memory_limit_bytes", "processes", "processes_limit")
-_UNITS = {"memory_used_bytes": "bytes", "memory_limit_bytes": "bytes"}
-
-
-def group_folders(membership: Path, root: Path) -> dict[str, Path]:
-    """Controller -> folder of the group that this process is in; "" is the unified hierarchy of version 2.
-
-    Groups that are the root of their hierarchy are left out: they hold the whole host. Inside a container the group's own folder
-    is mounted at the root, so a path that is not there is looked for at the root instead.
+    A container sees its own group at the root of the hierarchy, whatever path it is told.
     """
     try:
         lines = membership.read_text().splitlines()
     except OSError:
-        return {}
-    return {controller: folder for line in lines for controller, folder in _folders_of(line, root)}
+        return
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controller in controllers.split(","):
+            yield from _upwards(1, root / controller, path)
+        elif not controllers:
+            unified = root / "unified"
+            yield from _upwards(2, unified if unified.is_dir() else root, path)
 
 
-def _folders_of(line: str, root: Path) -> Iterator[tuple[str, Path]]:
-    _, controllers, path = [*line.split(":", 2), "", ""][:3]
-    for controller in controllers.split(",") if controllers else [""]:
-        mounts = [root / controller] if controller else [root / "unified", root]
-        for mount in mounts:
-            folder = mount / path.lstrip("/")
-            if path != "/" and mount.is_dir():
-                yield controller, folder if folder.is_dir() else mount
-                break
+def _upwards(version: int, root: Path, path: str) -> Iterator[Group]:
+    own = root.joinpath(*(part for part in path.split("/") if part not in {"", ".."}))
+    for folder in (own, *own.parents):
+        if folder.is_relative_to(root) and folder.is_dir():
+            yield Group(version, folder, root)
 
 
-def _found(folders: dict[str, Path], places: tuple[tuple[str, str], ...]) -> ProcFile | None:
-    for controller, name in places:
-        folder = folders.get(controller)
-        if folder is not None and (folder / name).is_file():
-            return ProcFile(str(folder / name))
-    return None
-
-
-def _limit(text: bytes) -> int | None:
+def _number(text: bytes) -> int | None:
     """The number; None for "max", -1, an absurdly large one, or none at all."""
     word = text.strip()
     if not word.isdigit() or int(word) >= UNLIMITED:
         return None
     return int(word)
-
-
-def _add_total(out: Recorder, series: Series, total: bytes | int | None, per_s: float) -> None:
-    if total is not None:
-        out.add(series, int(total) / per_s)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from agent.api import CollectError, CollectorContext, Kind, ProcFile, Recorder, Register, Series, hookimpl
+from agent.api import LONG_BITS, CollectError, CollectorContext, Kind, ProcFile, Recorder, Register, Series, hookimpl
 
 __all__ = ["Config", "Cpu"]
 
@@ -67,7 +67,9 @@ class Cpu:
         self._context = context
         self._file = ProcFile(f"{config.proc_dir}/stat")
         self._count = context.series("cpu_count")
-        self._counters = {key: context.series(name, unit="1/s", kind=Kind.RATE) for key, name in COUNTERS.items()}
+        self._counters = {
+            key: context.series(name, unit="1/s", kind=Kind.RATE, wrap_bits=LONG_BITS) for key, name in COUNTERS.items()
+        }
         self._levels = {key: context.series(name) for key, name in LEVELS.items()}
         self._cores: dict[bytes, Core] = {b"cpu": Core(self._host_series())}
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.api import CollectError, CollectorContext, Kind, ProcFile, Recorder, Register, hookimpl, key_values
+from agent.api import (
+    LONG_BITS,
+    CollectError,
+    CollectorContext,
+    Kind,
+    ProcFile,
+    Recorder,
+    Register,
+    hookimpl,
+    key_values,
+)
 
 __all__ = ["Config", "Memory"]
 
@@ -67,7 +77,11 @@ class Memory:
         self._used = context.series("memory_used_bytes", unit="bytes")
         self._used_ratio = context.series("memory_used_ratio", unit="ratio")
         self._rates = [
-            (key, factor, context.series(name, unit=unit, kind=Kind.RATE))
+            (
+                key,
+                factor,
+                context.series(name, unit=unit, kind=Kind.RATE, wrap_bits=LONG_BITS + factor.bit_length() - 1),
+            )
             for key, (name, factor, unit) in RATES.items()
         ]
 

@@ -40,7 +40,8 @@ class Pressure:
             for who in ("some", "full")
         }
 
-    def collect(self, out: Recorder) -> None:
+    def collect(self, out: Recorder, /) -> None:
+        """Record the kernel's own averages, and the running totals."""
         found = 0
         for resource, file in self._files.items():
             text = file.read_if_there()
@@ -53,6 +54,7 @@ class Pressure:
             self._log.info("pressure.absent", hint="this kernel has no /proc/pressure, or was started with psi=0")
 
     def close(self) -> None:
+        """Let go of the files."""
         for file in self._files.values():
             file.close()
 

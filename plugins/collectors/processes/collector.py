@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.api import CollectError, CollectorContext, Recorder
 
@@ -24,16 +24,16 @@ STATES = {
     "I": "idle",
 }
 _STAT_BYTES = 1024
+KERNEL_THREAD = 0x0020_0000
+"""Bit of the flags of a thread that belongs to the kernel."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStat:
-    """One process at one moment: name, state letter, processor ticks since its start, threads, start tick, resident pages."""
+class ProcessStat(NamedTuple):
+    """One process at one moment: name, state letter, processor ticks since its start, start tick, resident pages."""
 
     name: str
     state: str
     ticks: int
-    threads: int
     start_ticks: int
     resident_pages: int
 
@@ -58,24 +58,22 @@ class Processes:
         self._clock = context.clock
         self._tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
-        self._states = context.family("processes", label="state")
-        self._total = context.series("processes_total")
-        self._threads = context.series("threads_total")
+        self._states = context.family("processes_count", label="state")
+        self._total = context.series("processes_all_count")
         self._cpu = context.family("process_cpu_cores", label="process", unit="cores")
         self._memory = context.family("process_resident_bytes", label="process", unit="bytes")
-        self._count = context.family("process_instances", label="process")
+        self._count = context.family("process_instances_count", label="process")
         self._before: dict[tuple[int, int], int] = {}
         self._before_s: float | None = None
 
-    def collect(self, out: Recorder) -> None:
+    def collect(self, out: Recorder, /) -> None:
+        """Record the counts, and from the second collect on who uses the processor."""
         now_s = self._clock.monotonic_s()
         counts = dict.fromkeys(STATES.values(), 0)
         usage: dict[str, Usage] = {}
         seen: dict[tuple[int, int], int] = {}
-        threads = 0
         for pid, stat in self._stats():
             counts[STATES.get(stat.state, "idle")] += 1
-            threads += stat.threads
             seen[pid, stat.start_ticks] = stat.ticks
             self._add(usage.setdefault(stat.name, Usage()), pid, stat)
         if not seen:
@@ -83,7 +81,6 @@ class Processes:
         for state, count in counts.items():
             out.add(self._states[state], count)
         out.add(self._total, len(seen))
-        out.add(self._threads, threads)
         self._record_top(out, usage, now_s)
         self._before, self._before_s = seen, now_s
 
@@ -95,11 +92,11 @@ class Processes:
 
     def _record_top(self, out: Recorder, usage: dict[str, Usage], now_s: float) -> None:
         top = self._config.top
-        by_memory = sorted(usage, key=lambda name: usage[name].resident_bytes, reverse=True)[:top]
-        shown = dict.fromkeys(by_memory)
+        users = [name for name, used in usage.items() if used.resident_bytes]
+        shown = dict.fromkeys(sorted(users, key=lambda name: usage[name].resident_bytes, reverse=True)[:top])
         if self._before_s is not None and now_s > self._before_s:
-            by_cpu = sorted(usage, key=lambda name: usage[name].cpu_s, reverse=True)[:top]
-            shown.update(dict.fromkeys(by_cpu))
+            busy = [name for name, used in usage.items() if used.cpu_s]
+            shown.update(dict.fromkeys(sorted(busy, key=lambda name: usage[name].cpu_s, reverse=True)[:top]))
             for name in shown:
                 out.add(self._cpu[name], usage[name].cpu_s / (now_s - self._before_s))
         for name in shown:
@@ -118,17 +115,21 @@ class Processes:
 def parsed(text: bytes) -> ProcessStat | None:
     """What /proc/<pid>/stat says; None when it is not whole. The name may hold spaces and parentheses."""
     head, closing, tail = text.rpartition(b")")
-    fields = tail.split()
+    fields = tail.split(None, 22)
     if not closing or len(fields) < 22:
         return None
     return ProcessStat(
-        name=head.partition(b"(")[2].decode("utf-8", "replace"),
+        name=_name(head.partition(b"(")[2].decode("utf-8", "replace"), int(fields[6])),
         state=fields[0].decode("ascii", "replace"),
         ticks=int(fields[11]) + int(fields[12]),
-        threads=int(fields[17]),
         start_ticks=int(fields[19]),
         resident_pages=int(fields[21]),
     )
+
+
+def _name(name: str, flags: int) -> str:
+    """Threads of the kernel without what they are at, so that all of `kworker/0:1-events` and its like are one."""
+    return name.partition("/")[0] if flags & KERNEL_THREAD else name
 
 
 def _read(path: str) -> bytes:

@@ -25,7 +25,8 @@ class Sensors:
         self._battery = context.series("sensor_battery_ratio", unit="ratio")
         self._skip = 0
 
-    def collect(self, out: Recorder) -> None:
+    def collect(self, out: Recorder, /) -> None:
+        """Record every sensor there is."""
         if self._skip:
             self._skip -= 1
             return

@@ -35,7 +35,8 @@ class Swap:
             b"pswpout": context.series("swap_out_bytes_per_s", unit="bytes/s", kind=Kind.RATE),
         }
 
-    def collect(self, out: Recorder) -> None:
+    def collect(self, out: Recorder, /) -> None:
+        """Record what there is, what is used, and the totals of what moved."""
         found = key_values(self._meminfo.read())
         total, free = int(found.get(b"SwapTotal", 0)), int(found.get(b"SwapFree", 0))
         out.add(self._total, total * KIB)
@@ -46,6 +47,7 @@ class Swap:
         self._collect_moved(out)
 
     def close(self) -> None:
+        """Let go of the files."""
         self._meminfo.close()
         self._vmstat.close()
 
