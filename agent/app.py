@@ -23,6 +23,7 @@ from agent.hosting import Shared
 from agent.model import Event, Level
 from agent.own_readings import OwnReadings, process_age_s
 from agent.pipeline import Pipeline, PipelineSettings
+from agent.regulator import Regulator, host_pressures
 from agent.reload import reload_pipeline
 from agent.systemd import notify, watchdog_s
 
@@ -62,7 +63,15 @@ class Agent:
             events=self._events,
             on_tick=self._ticked,
         )
-        self._own_readings = OwnReadings(self._pipeline, self._table, self._workers, self._events, self._observers)
+        self._regulator = Regulator(self._pipeline, self._clock, self._events, host_pressures(self._clock))
+        self._own_readings = OwnReadings(
+            self._pipeline,
+            table=self._table,
+            workers=self._workers,
+            events=self._events,
+            observers=self._observers,
+            regulator=self._regulator,
+        )
         self._assembly = self._assemble(loaded)
         self._last_tick_s = self._clock.monotonic_s()
         self._reload_asked = asyncio.Event()
@@ -123,6 +132,7 @@ class Agent:
 
     def _ticked(self) -> None:
         self._last_tick_s = self._clock.monotonic_s()
+        self._regulator.step()
         if self._pipeline.stats.ticks == 1:
             notify("READY=1")
             gc.collect()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.delivery.sender import Sender
     from agent.events import EventBus, ObserverThread
     from agent.pipeline import Pipeline, TickStats
+    from agent.regulator import Regulator
 
 __all__ = ["OwnReadings", "process_age_s"]
 
@@ -35,21 +36,25 @@ class OwnReadings:
     def __init__(
         self,
         pipeline: Pipeline,
+        *,
         table: SeriesTable,
         workers: WorkerThreads,
         events: EventBus,
         observers: ObserverThread,
+        regulator: Regulator,
     ) -> None:
         self._pipeline = pipeline
         self._table = table
         self._workers = workers
         self._events = events
         self._observers = observers
+        self._regulator = regulator
 
     def __call__(self) -> Iterator[Reading]:
         yield from _ticks(self._pipeline.stats)
         yield from _process()
         yield from self._counts()
+        yield from self._regulator.readings()
         for collector in self._pipeline.collectors:
             yield from _collector(collector)
         for sender in self._pipeline.senders:

@@ -96,6 +96,10 @@ class Pipeline:
         events: Everything that happens is reported there.
         on_tick: Called after every tick (watchdog, readiness).
         sleep: Waits for seconds; tests pass their own.
+
+    Attributes:
+        interval_factor: By how much the intervals of collectors are stretched, >= 1, when the agent costs the host too much. What
+            the agent knows of itself keeps its period.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.stats = TickStats()
+        self.interval_factor = 1.0
         self._clock = clock
         self._table = table
         self._transformer = transformer
@@ -194,8 +199,14 @@ class Pipeline:
 
     def _request_due(self, now_s: float) -> list[str]:
         """Names of the collectors that were asked; one still busy with an earlier tick misses this one."""
-        due = [hosted for hosted in self._collectors.values() if hosted.schedule.is_due(now_s)]
+        due = [hosted for hosted in self._collectors.values() if self._is_due(hosted, now_s)]
         return [one.collector.name for one in due if one.collector.request(one.schedule.take(now_s))]
+
+    def _is_due(self, hosted: _Hosted, now_s: float) -> bool:
+        schedule = hosted.schedule
+        if hosted.collector.source.is_critical or self.interval_factor <= 1.0:
+            return schedule.is_due(now_s)
+        return schedule.is_due(now_s - (self.interval_factor - 1.0) * schedule.interval_s)
 
     def _batch(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> Batch:
         ids = np.array(self._table.ids(samples), dtype=np.uint32)

@@ -53,7 +53,7 @@ class SeriesSource:
         self.max_series = max_series
         self._owner = owner
         self._labels = dict(labels or {})
-        self._is_critical = is_critical
+        self.is_critical = is_critical
         self._made: dict[SeriesKey, Series] = {}
         self._families: list[Family] = []
 
@@ -78,7 +78,7 @@ class SeriesSource:
             raise SeriesLimitExceeded(
                 f"collector {self._owner!r} may have {self.max_series} series (max_series) and asked for one more: {name}"
             )
-        made = Series(name, pairs, unit, kind, wrap_bits, self._is_critical)
+        made = Series(name, pairs, unit, kind, wrap_bits, self.is_critical)
         self._made[made.key] = made
         return made
 

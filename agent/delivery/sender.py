@@ -85,6 +85,9 @@ class Sender:
         settings: See `SenderSettings`.
         clock, rng, sleep: Time, chance and waiting.
         emit: Reports events.
+
+    Attributes:
+        retry_ratio: Share, in (0, 1], of the usual number of retries in a given time; set by the control loop.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Sender:
         self.buffer = buffer
         self.breaker = breaker
         self.stats = SenderStats()
+        self.retry_ratio = 1.0
         self.recovery = recovery
         self._settings = settings
         self._clock = clock
@@ -241,7 +245,8 @@ class Sender:
         asked_s = error.retry_after_s if isinstance(error, DeliveryError) else None
         if asked_s:
             return asked_s * (1.0 + self._rng.uniform(0.0, ASKED_JITTER_RATIO))
-        return self._rng.uniform(0.0, min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures_in_row - 1, 30)))
+        ceiling_s = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures_in_row - 1, 30))
+        return self._rng.uniform(0.0, ceiling_s) / self.retry_ratio
 
 
 def _text(error: BaseException) -> str:

@@ -182,6 +182,21 @@ async def test_a_collector_with_a_longer_interval_joins_every_so_many_ticks():
     assert [batch.points for batch in batches(sink)] == [2, 1, 1, 2, 1, 1, 2]
 
 
+async def test_a_stretched_interval_spares_what_the_agent_knows_of_itself():
+    bench, sink = Bench(), MemorySink()
+
+    def prepare():
+        bench.pipeline.interval_factor = 3.0
+        bench.pipeline.add_collector(bench.collector("a", lambda source: Counting(source.series("a"))))
+        bench.pipeline.add_collector(
+            bench.collector("own", lambda source: Counting(source.series("own")), is_critical=True)
+        )
+        bench.pipeline.add_sender(bench.sender("s", sink))
+
+    await bench.run(8, prepare)
+    assert [batch.points for batch in batches(sink)] == [1, 1, 2, 1, 1, 2, 1, 1]
+
+
 async def test_anomalies_and_the_critical_lane_are_marked_point_by_point():
     bench, sink = Bench(AnomalyAtThree()), MemorySink()
 

@@ -123,8 +123,9 @@ def test_51_the_cgroup_limit_is_the_limit_where_there_is_one(tmp_path: Path) -> 
     statm = tmp_path / "statm"
     statm.write_text("1000 256 0 0 0 0 0\n")
     (tmp_path / "memory.current").write_text("300\n")
+    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 100\n")
     (tmp_path / "memory.max").write_text("400\n")
-    assert own_memory_ratio(1 << 30, tmp_path, statm) == 0.75
+    assert own_memory_ratio(1 << 30, tmp_path, statm) == 0.5
     (tmp_path / "memory.max").write_text("max\n")
     assert own_memory_ratio(1 << 30, tmp_path, statm) == 256 * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
     assert own_memory_ratio(1 << 30, tmp_path / "none", statm) > 0
@@ -153,6 +154,23 @@ def test_51_reading_the_real_host_takes_well_under_a_millisecond() -> None:
         costs.append(clock.monotonic_s() - began_s)
     assert min(costs) < 0.001
     assert readers[1]() is not None
+
+
+def test_a_burst_of_own_cpu_is_no_pressure_and_lasting_use_is() -> None:
+    clock, used = FakeClock(), Dial()
+    cpu = OwnCpu(clock, max_ratio=0.5, window_s=30.0, used_s=used)
+    clock.advance(1.0)
+    used.value = 1.0
+    assert cpu() == pytest.approx(1 / 15)
+    for _ in range(60):
+        clock.advance(1.0)
+        used.value += 0.5
+        level = cpu()
+    assert level == pytest.approx(1.0)
+    for _ in range(30):
+        clock.advance(1.0)
+        level = cpu()
+    assert level == 0.0
 
 
 def test_52_a_standing_queue_is_told_and_told_again_when_it_is_gone() -> None:
