@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from peer_environment import run_beside_peers, versions
 
 WAIT_S = 0.05
@@ -401,4 +402,5 @@ if __name__ == "__main__":
     if "--beside-peers" not in sys.argv:
         sys.exit(run_beside_peers("behaviour.py"))
     logging.disable(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     asyncio.run(measure())
