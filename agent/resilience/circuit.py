@@ -69,6 +69,7 @@ class Circuit:
         "settings",
     )
 
+    _due_s: float
     _flights: Flights
     _overdue: int
     _probe_successes: int
@@ -98,7 +99,6 @@ class Circuit:
         self._count_refusal = itertools.count().__next__
         self._refusals_read = 0
         self._skew_s = 0.0
-        self._due_s = 0.0
         self._quiet_passes = 0
         self._refuses_until_s = -inf
         self._state = CLOSED

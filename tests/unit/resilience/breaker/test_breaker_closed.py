@@ -227,6 +227,21 @@ def test_scenario_6_the_trip_is_dated_to_the_moment_whoever_looks_first(rig):
     assert r.state is CircuitState.HALF_OPEN
 
 
+def test_scenario_6_an_old_window_is_forgotten_before_calls_in_flight_are_judged(rig):
+    r = rig(slow_call_s=2.0, window_s=60.0)
+    slow = [r.breaker.acquire() for _ in range(3)]
+    r.at(2)
+    for permit in slow:
+        permit.succeed()
+    r.at(61)
+    r.breaker.acquire()
+    assert r.breaker.snapshot().slow == 3
+    r.at(63.1)
+    assert r.state is CLOSED
+    seen = r.breaker.snapshot()
+    assert (seen.slow, seen.overdue) == (0, 1)
+
+
 def test_scenario_6_calls_in_flight_are_watched_again_after_each_look(rig):
     r = rig(slow_call_s=2.0)
     r.at(100)

@@ -165,6 +165,33 @@ def test_scenario_24_the_order_of_events_is_the_order_of_transitions(rig):
     assert r.steps[:3] == [("CLOSED", "OPEN"), ("OPEN", "FORCED_OPEN"), ("FORCED_OPEN", "CLOSED")]
 
 
+@pytest.mark.parametrize("look", ["snapshot", "export_state", "reset", "trip", "force_open", "state", "retry_in_s"])
+def test_whoever_finds_that_something_fell_due_has_it_told(rig, look):
+    r = rig()
+    r.probe()
+    r.clock.advance(5)
+    found = getattr(r.breaker, look)
+    if callable(found):
+        found()
+    assert ("HALF_OPEN", "OPEN") in r.steps
+
+
+def test_an_error_text_in_the_log_is_bounded(rig):
+    r = rig()
+
+    def raises(_event):
+        raise ValueError("x" * 10_000)
+
+    r.breaker.add_listener(raises)
+    with capture_logs() as logs:
+        r.trip()
+    assert len(logs[0]["error"]) == 500
+
+
+def test_an_event_opens_for_no_time_unless_it_says_so():
+    assert BreakerEvent("b", OPEN, HALF_OPEN, "probe due", 0.0).open_s == 0
+
+
 def test_a_listener_can_be_removed(rig):
     r = rig()
     r.breaker.remove_listener(r.events.append)

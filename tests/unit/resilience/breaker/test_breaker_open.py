@@ -189,6 +189,14 @@ def test_scenario_20_each_healthy_interval_forgets_one_round(rig):
     assert r.waits[-1] == 10
 
 
+def test_while_several_probes_run_the_oldest_lease_decides(rig):
+    r = rig(concurrent_probes=2)
+    r.probe()
+    r.clock.advance(2)
+    r.breaker.acquire()
+    assert r.breaker.retry_in_s == pytest.approx(3)
+
+
 def test_while_half_open_is_full_the_refusal_says_when_a_place_may_come_free(rig):
     r = rig()
     r.probe()

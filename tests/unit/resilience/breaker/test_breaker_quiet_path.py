@@ -1,0 +1,117 @@
+"""What the ordinary call must not do, so that it costs next to nothing."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from agent.errors import BreakerOpen
+from agent.resilience.breaker import CircuitState
+
+
+class CountingLock:
+    """Counts how often it is taken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.taken = 0
+
+    def __enter__(self) -> None:
+        self.taken += 1
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
+@pytest.fixture
+def watched(rig):
+    """A breaker with a lock that counts; it is looked at before, so that everything is settled."""
+
+    def make(**settings):
+        r = rig(**settings)
+        r.at(1)
+        r.breaker.snapshot()
+        r.lock = r.breaker._lock = CountingLock()
+        return r
+
+    return make
+
+
+async def call_in_every_way(r):
+    guarded, guarded_async = r.breaker(abs), r.breaker(later)
+    assert r.breaker.call(abs, -1) == 1
+    assert await r.breaker.execute(abs, -2) == 2
+    assert guarded(-3) == 3
+    assert await guarded_async(4) == 4
+    r.breaker.acquire().succeed()
+
+
+async def later(value):
+    return value
+
+
+@pytest.mark.parametrize("window_s", [None, 60.0])
+@pytest.mark.parametrize("state", ["CLOSED", "METRICS_ONLY"])
+async def test_a_good_call_takes_the_lock_once(watched, window_s, state):
+    r = watched(window_s=window_s, slow_call_s=5.0)
+    if state == "METRICS_ONLY":
+        r.breaker.metrics_only()
+        r.breaker.snapshot()
+    r.lock.taken = 0
+    await call_in_every_way(r)
+    assert r.lock.taken == 5
+    seen = r.breaker.snapshot()
+    assert (seen.calls, seen.totals.successes, seen.in_flight) == (5, 5, 0)
+
+
+async def test_a_refusal_takes_no_lock(watched):
+    r = watched()
+    r.trip()
+    r.clock.advance(9)
+    r.breaker.snapshot()
+    r.lock.taken = 0
+    for refused in (r.breaker.acquire, lambda: r.breaker.call(abs, -1), lambda: r.breaker(abs)(-1)):
+        with pytest.raises(BreakerOpen) as info:
+            refused()
+        assert info.value.retry_in_s == pytest.approx(1)
+    with pytest.raises(BreakerOpen):
+        await r.breaker.execute(abs, -1)
+    assert r.lock.taken == 0
+    assert r.breaker.snapshot().totals.rejected == 4
+    assert r.breaker.snapshot().totals.rejected == 4
+
+
+async def test_after_the_failures_have_left_the_window_calls_are_quiet_again(watched):
+    r = watched()
+    r.succeed(10)
+    r.fail(2)
+    r.lock.taken = 0
+    await call_in_every_way(r)
+    assert r.lock.taken == 10
+    r.succeed(10)
+    r.lock.taken = 0
+    await call_in_every_way(r)
+    assert r.lock.taken == 5
+    assert r.state is CircuitState.CLOSED
+
+
+async def test_in_time_too(watched):
+    r = watched(window_s=60.0)
+    r.succeed(10)
+    r.fail(2)
+    r.clock.advance(61)
+    r.succeed()
+    r.lock.taken = 0
+    await call_in_every_way(r)
+    assert r.lock.taken == 5
+
+
+def test_a_breaker_that_nobody_listens_to_keeps_no_events(rig):
+    r = rig()
+    r.breaker.remove_listener(r.events.append)
+    quiet = type(r.breaker)("quiet", r.settings, clock=r.clock, rng=None)
+    quiet.reset()
+    quiet.force_open()
+    assert quiet._relay.waiting is None
