@@ -42,9 +42,12 @@ class Agent:
     Args:
         loaded: The configuration to start with.
         read_again: Reads the configuration anew, for SIGHUP; raises ConfigError or LoadError.
+        gather_s: See `PipelineSettings`.
     """
 
-    def __init__(self, loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> None:
+    def __init__(
+        self, loaded: LoadedConfig, read_again: Callable[[], LoadedConfig], *, gather_s: float | None = None
+    ) -> None:
         self.stop = asyncio.Event()
         self._loaded = loaded
         self._read_again = read_again
@@ -56,7 +59,7 @@ class Agent:
         self._table = SeriesTable()
         self._shared = self._make_shared()
         self._pipeline = Pipeline(
-            _settings(loaded),
+            _settings(loaded, gather_s),
             clock=self._clock,
             table=self._table,
             transformer=make_transformer(loaded.config.transformer),
@@ -216,8 +219,8 @@ async def _run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig
     await agent.run()
 
 
-def _settings(loaded: LoadedConfig) -> PipelineSettings:
+def _settings(loaded: LoadedConfig, gather_s: float | None) -> PipelineSettings:
     section = loaded.config.agent
     asked_s = [one.section.interval_s for one in loaded.collectors if one.section.interval_s > 0]
     settings = PipelineSettings(section.interval_s, section.drain_s, section.series_idle_s)
-    return replace(settings, interval_s=min([section.interval_s, *asked_s]))
+    return replace(settings, interval_s=min([section.interval_s, *asked_s]), gather_s=gather_s)

@@ -24,6 +24,9 @@ __all__ = ["collect_once"]
 TICKS = 2
 """The first reading only starts the rates; the second is shown."""
 
+GATHER_S = 0.9
+"""A person who asks once wants everything, so slow collectors are waited for."""
+
 
 @dataclass(slots=True)
 class TickCatcher:
@@ -61,7 +64,7 @@ def collect_once(loaded: LoadedConfig, as_json: bool) -> int:
 
 async def _collect(loaded: LoadedConfig, as_json: bool) -> int:
     catcher = TickCatcher()
-    agent = Agent(_quick(loaded, catcher), lambda: loaded)
+    agent = Agent(_quick(loaded, catcher), lambda: loaded, gather_s=GATHER_S)
     catcher.end = agent.stop.set
     await agent.run()
     if catcher.definition is None or len(catcher.batches) < TICKS:

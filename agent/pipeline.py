@@ -47,16 +47,14 @@ class PipelineSettings:
         interval_s: Seconds between ticks, > 0; a collector's own interval is rounded up to whole ticks.
         drain_s: Seconds that sinks are given to deliver what is buffered after the last tick, >= 0.
         series_idle_s: A series without a sample for this long (at most twice as long) is forgotten.
+        gather_s: How long a tick waits for its collectors, >= 0; what comes later goes into the next tick's batch. None: a quarter of
+            the interval, at most 0.25 s.
     """
 
     interval_s: float = 1.0
     drain_s: float = 5.0
     series_idle_s: float = 600.0
-
-    @property
-    def gather_s(self) -> float:
-        """How long a tick waits for its collectors; what comes later goes into the next tick's batch."""
-        return min(MAX_GATHER_S, self.interval_s / 4)
+    gather_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -123,6 +121,7 @@ class Pipeline:
         self._on_tick = on_tick
         self._sleep = sleep
         self._gather = Gather()
+        self._gather_s = min(MAX_GATHER_S, settings.interval_s / 4) if settings.gather_s is None else settings.gather_s
         self._collectors: dict[str, _Hosted] = {}
         self._senders: dict[str, _Shipping] = {}
         self._start_s = clock.monotonic_s()
@@ -190,7 +189,7 @@ class Pipeline:
     async def _tick(self, now_s: float) -> None:
         wall_ns = self._clock.wall_ns()
         self._gather.expect(self._request_due(now_s))
-        samples = await self._gather.collected(self.settings.gather_s)
+        samples = await self._gather.collected(self._gather_s)
         if samples:
             self._ship(self._batch(samples, wall_ns, now_s))
         self.stats.ticks += 1
