@@ -72,7 +72,7 @@ class Series:
         labels: Pairs sorted by label name.
         unit: "bytes", "s", "ratio", "bytes/s"; "" for a bare number.
         kind: See `Kind`.
-        wrap_bits: RATE only: 32 or 64 when the source wraps there; 0 when a fall always means a restart.
+        wrap_bits: RATE only: where the total wraps (32, 64, more when it is multiplied); 0 when a fall always means a restart.
         is_critical: True puts its points into the critical lane.
     """
 

@@ -47,8 +47,8 @@ class PipelineSettings:
         interval_s: Seconds between ticks, > 0; a collector's own interval is rounded up to whole ticks.
         drain_s: Seconds that sinks are given to deliver what is buffered after the last tick, >= 0.
         series_idle_s: A series without a sample for this long (at most twice as long) is forgotten.
-        gather_s: How long a tick waits for its collectors, >= 0; what comes later goes into the next tick's batch. None: a quarter of
-            the interval, at most 0.25 s.
+        gather_s: How long a tick waits for its collectors, >= 0; what comes later goes into the next tick's batch. None: a
+            quarter of the interval, at most 0.25 s.
     """
 
     interval_s: float = 1.0
