@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint check clean bench-agent bench-sampling bench-buffer install uninstall
+.PHONY: help demo test lint clean install uninstall mutate bench-agent bench-buffer bench-collectors bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -35,6 +35,25 @@ bench-sampling: $(VENV)/run.stamp
 ## make bench-buffer   the buffer beside a bounded deque and asyncio.Queue
 bench-buffer: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/buffer.py
+
+## make bench-resilience   what a guarded call and a recovered call cost beside others', and what breakers do when it matters
+bench-resilience: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/resilience_bench.py
+	@$(BIN)/python benchmarks/recovery_bench.py
+	@$(BIN)/python benchmarks/behaviour.py
+
+## make bench-transformer   microseconds a series a tick; PEERS=transformer_peers.py measures others beside it
+PEERS ?= $(wildcard ../shared/tools/transformer_peers.py)
+bench-transformer: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/transformer_bench.py $(if $(PEERS),--peers "$(PEERS)")
+
+## make bench-collectors   what each collector costs a tick
+bench-collectors: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/collectors_cost.py
+
+## make mutate     how many defects put into the breaker its tests find
+mutate: $(VENV)/dev.stamp
+	@$(BIN)/python tests/mutation/mutate.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'
