@@ -80,9 +80,10 @@ class ControlledCircuit(Circuit):
     def reset(self) -> None:
         """Back to CLOSED as if new, whatever the state; what is still in flight will change nothing."""
         with self._lock:
+            now_s = self._look()
             self._backoff.restore(0)
             self._last_failure = ""
-            self._enter(CLOSED, self._look(), "reset")
+            self._enter(CLOSED, now_s, "reset")
         self._relay.flush()
 
     def force_open(self) -> None:

@@ -115,6 +115,17 @@ def test_reset_forgets_rounds_window_and_last_failure_but_no_total(rig):
     assert r.steps[-1] == ("OPEN", "CLOSED")
 
 
+def test_reset_forgets_a_trip_that_nobody_had_seen_yet_too(rig):
+    r = rig()
+    r.probe()
+    r.clock.advance(5)
+    r.breaker.reset()
+    seen = r.breaker.snapshot()
+    assert (seen.failed_rounds, seen.last_failure, seen.state) == (0, "", CLOSED)
+    r.trip()
+    assert r.waits[-1] == 10
+
+
 def test_trip_opens_from_closed_and_half_open_only(rig):
     r = rig()
     r.breaker.trip("recovery")
