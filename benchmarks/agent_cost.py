@@ -40,7 +40,9 @@ def rss_mib(pid: int) -> float:
 def process(command: str, config: Path):
     """A `rebellion` process, ended by SIGTERM."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "agent.cli", command, "--config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "agent.cli", command, "--config", str(config)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield child

@@ -31,7 +31,9 @@ def run_beside_peers(script: str, arguments: Sequence[str] = ()) -> int:
         subprocess.run(install, check=True, stderr=subprocess.DEVNULL)
         path = os.pathsep.join([str(ROOT), sysconfig.get_paths()["purelib"]])
         command = [python, str(ROOT / "benchmarks" / script), "--beside-peers", *arguments]
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}, check=False).returncode
+        return subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}, check=False
+        ).returncode
 
 
 def versions() -> str:
