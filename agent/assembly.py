@@ -12,6 +12,8 @@ from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
 from agent.contracts import Reading, RecoveryMethod, Sampler, Sink
 from agent.delivery.sender import Sender, SenderSettings
+from agent.delivery.spool import Spool, SpoolSettings
+from agent.delivery.spool_bounds import SpoolBounds
 from agent.errors import LoadError
 from agent.hosting import CollectorHost, PluginHost, Shared, SinkHost
 from agent.model import Level
@@ -22,7 +24,7 @@ from agent.resilience.recovery import DEFAULT_POLICIES, Policy, RecoveryEngine
 
 if TYPE_CHECKING:
     from agent.config.loaded import CollectorInstance, LoadedConfig, SinkInstance
-    from agent.config.schema import BreakerSection, BufferSection, PolicySection, TransformerSection
+    from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection, TransformerSection
     from agent.numeric.transformer import Transformer
 
 __all__ = ["Assembly", "make_rng", "make_transformer"]
@@ -111,10 +113,26 @@ class Assembly:
             clock=shared.clock,
             rng=shared.rng,
             emit=shared.events.emit,
+            spool=None if predecessor is not None else self._spool(component, section.spool),
+            epoch=shared.epoch,
         )
         if predecessor is not None:
             predecessor.hand_over(sender)
+            if sender.outbox.spool is not None:
+                sender.outbox.spool.settings = _spool_settings(section.spool)
         return sender
+
+    def _spool(self, component: str, section: SpoolSection) -> Spool:
+        return Spool(
+            component,
+            self._shared.state_dir / component.replace(":", "-") / "spool",
+            _spool_settings(section),
+            run=self._shared.epoch,
+            table=self._table,
+            workers=self._shared.workers,
+            clock=self._shared.clock,
+            emit=self._shared.events.emit,
+        )
 
     def _buffer(self, component: str, section: BufferSection, predecessor: Sender | None) -> BatchBuffer:
         settings = BufferSettings(
@@ -181,6 +199,11 @@ class Assembly:
             rng=self._shared.rng,
             on_event=self._shared.events.emit,
         )
+
+
+def _spool_settings(section: SpoolSection) -> SpoolSettings:
+    bounds = SpoolBounds(section.max_bytes, section.max_age_s)
+    return SpoolSettings(section.enabled, bounds, section.fsync == "batch", section.commit_s)
 
 
 def _policy(section: PolicySection) -> Policy:

@@ -23,6 +23,7 @@ __all__ = [
     "Collector",
     "CollectorContext",
     "Detector",
+    "EpochSink",
     "ErrorSeverity",
     "Kept",
     "Logger",
@@ -349,6 +350,15 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Say goodbye and let go of everything; safe when never used, and twice."""
+        ...
+
+
+@runtime_checkable
+class EpochSink(Sink, Protocol):
+    """A sink whose other end knows records by epoch and number, so that an earlier run's records can be sent again safely."""
+
+    async def deliver_earlier(self, epoch: str, records: Sequence[Record], first_seq: int, /) -> None:
+        """`deliver` for records that an earlier run numbered and may have sent; the other end keeps those that it lacks."""
         ...
 
 

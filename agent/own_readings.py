@@ -97,13 +97,18 @@ def _collector(collector: RunningCollector) -> Iterator[Reading]:
 
 def _sender(sender: Sender) -> Iterator[Reading]:
     labels = {"sink": sender.name}
-    counts = sender.buffer.counts()
+    counts = sender.outbox.counts()
     yield Reading("agent_buffer_fill_ratio", sender.buffer.fill_ratio, labels, "ratio")
     yield Reading("agent_buffer_points", counts.buffered, labels)
     yield Reading("agent_in_flight_points", counts.in_flight, labels)
     yield Reading("agent_accepted_points_total", counts.accepted, labels, kind=Kind.COUNTER)
     yield Reading("agent_delivered_points_total", counts.delivered, labels, kind=Kind.COUNTER)
     yield Reading("agent_failed_deliveries_total", sender.stats.failed_deliveries, labels, kind=Kind.COUNTER)
+    if (spool := sender.outbox.spool) is not None:
+        yield Reading("agent_spooled_points", counts.spooled, labels)
+        yield Reading("agent_spool_bytes", spool.bytes, labels, "bytes")
+        yield Reading("agent_spool_damaged_records_total", spool.damaged_records, labels, kind=Kind.COUNTER)
+        yield Reading("agent_spool_failures_total", spool.failures, labels, kind=Kind.COUNTER)
     for reason, points in counts.dropped.items():
         yield Reading("agent_dropped_points_total", points, {**labels, "reason": reason}, kind=Kind.COUNTER)
     yield _breaker(sender.component, sender.breaker)

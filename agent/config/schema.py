@@ -19,6 +19,7 @@ __all__ = [
     "PolicySection",
     "SinkBreakerSection",
     "SinkSection",
+    "SpoolSection",
     "TransformerSection",
 ]
 
@@ -91,6 +92,16 @@ class BufferSection(Section, frozen=True):
     sample_from_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.8  # fill at which the sampler starts
 
 
+class SpoolSection(Section, frozen=True):
+    """`spool` table of a sink."""
+
+    enabled: bool = True  # False = what waits stays in memory
+    max_bytes: Annotated[int, Meta(ge=65_536)] = 268_435_456
+    max_age_s: PositiveSeconds = 604_800.0
+    fsync: Literal["interval", "batch"] = "interval"  # interval: what waited for commit_s; batch: each before it is sent
+    commit_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+
+
 class CollectorSection(Section, frozen=True):
     """Keys that every `[collectors.NAME]` has beside the plugin's own."""
 
@@ -109,6 +120,7 @@ class SinkSection(Section, frozen=True):
     max_group_count: PositiveCount = 64  # records a delivery at most
     breaker: SinkBreakerSection = field(default_factory=SinkBreakerSection)
     buffer: BufferSection = field(default_factory=BufferSection)
+    spool: SpoolSection = field(default_factory=SpoolSection)
 
 
 class PolicySection(Section, frozen=True):

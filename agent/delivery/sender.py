@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.clock import Clock
-from agent.contracts import RecoveryOutcome, RecoveryRequest, Sink
+from agent.contracts import EpochSink, RecoveryOutcome, RecoveryRequest, Sink
+from agent.delivery.outbox import Group, Outbox
+from agent.delivery.spool import Spool
 from agent.errors import BreakerOpen, DeliveryError, PermanentDelivery
 from agent.model import Level, Record, Scalar
 from agent.resilience.breaker import Breaker
@@ -50,14 +52,6 @@ class SenderSettings:
     max_group_bytes: int = 524_288
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Records on their way; `records[i]` has sequence number `first_seq + i`, also when sent again."""
-
-    records: Sequence[Record]
-    first_seq: int
-
-
 @dataclass(slots=True)
 class SenderStats:
     """What one sender did so far. `first_acked_s` and `last_acked_s` are monotonic seconds; None before the first."""
@@ -85,6 +79,8 @@ class Sender:
         settings: See `SenderSettings`.
         clock, rng, sleep: Time, chance and waiting.
         emit: Reports events.
+        spool: Where records go that must wait; None = they stay in memory.
+        epoch: This run of the agent.
 
     Attributes:
         retry_ratio: Share, in (0, 1], of the usual number of retries in a given time; set by the control loop.
@@ -103,11 +99,14 @@ class Sender:
         rng: random.Random,
         emit: Emits,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        spool: Spool | None = None,
+        epoch: str = "",
     ) -> None:
         self.name = name
         self.component = f"sink:{name}"
         self.sink = sink
         self.buffer = buffer
+        self.outbox = Outbox(buffer, spool, clock, epoch)
         self.breaker = breaker
         self.stats = SenderStats()
         self.retry_ratio = 1.0
@@ -117,8 +116,6 @@ class Sender:
         self._rng = rng
         self._emit = emit
         self._sleep = sleep
-        self._in_hand: Group | None = None
-        self._next_seq = 1
         self._failures_in_row = 0
         self._has_records = asyncio.Event()
         self._is_finishing = False
@@ -135,22 +132,25 @@ class Sender:
 
     async def run(self) -> None:
         """Deliver until cancelled, or, after `finish`, until nothing is left."""
+        async with asyncio.TaskGroup() as tasks:
+            keeping_safe = tasks.create_task(self.outbox.keep_safe_for_ever(), name=f"{self.component}:spool")
+            await self._deliver_for_ever()
+            keeping_safe.cancel()
+
+    async def _deliver_for_ever(self) -> None:
         while True:
-            group = self._take()
+            self._has_records.clear()
+            group = await self._take()
             if group is not None:
                 await self._deliver(group)
             elif self._is_finishing:
                 return
             else:
-                self._has_records.clear()
-                await self._has_records.wait()
+                await self._wait_for_records()
 
     async def close(self) -> None:
-        """Count what is left as dropped at shutdown and close the sink, within its deadline."""
-        if self._in_hand is not None:
-            self.buffer.discard(self._in_hand.records, "shutdown")
-            self._in_hand = None
-        self.buffer.drop_all("shutdown")
+        """Leave what is left in the spool, or count it as dropped at shutdown, and close the sink, within its deadline."""
+        await self.outbox.close()
         await self.close_sink()
 
     async def close_sink(self) -> None:
@@ -163,19 +163,19 @@ class Sender:
 
     def hand_over(self, successor: Sender) -> None:
         """Give everything that is not delivered yet to the sender that takes this one's place (a reload)."""
-        successor._in_hand, self._in_hand = self._in_hand, None
-        successor._next_seq = self._next_seq
+        successor.outbox = self.outbox
         successor.stats = self.stats
         successor._has_records.set()
 
-    def _take(self) -> Group | None:
-        if self._in_hand is None:
-            records = self.buffer.take(self._settings.max_group_count, self._settings.max_group_bytes)
-            if not records:
-                return None
-            self._in_hand = Group(records, self._next_seq)
-            self._next_seq += len(records)
-        return self._in_hand
+    async def _take(self) -> Group | None:
+        return await self.outbox.take(self._settings.max_group_count, self._settings.max_group_bytes)
+
+    async def _wait_for_records(self) -> None:
+        """Until a record comes; while the disk keeps something back, until it is worth another try."""
+        if self.outbox.is_empty:
+            await self._has_records.wait()
+        else:
+            await self._sleep(FIRST_RETRY_S)
 
     async def _deliver(self, group: Group) -> None:
         try:
@@ -185,7 +185,7 @@ class Sender:
             return
         try:
             async with asyncio.timeout(self._settings.deadline_s):
-                await self.sink.deliver(group.records, group.first_seq)
+                await self._hand_to_sink(group)
         except asyncio.CancelledError:
             permit.cancel()
             raise
@@ -199,12 +199,18 @@ class Sender:
             permit.succeed()
             self._delivered(group)
 
+    async def _hand_to_sink(self, group: Group) -> None:
+        if group.epoch and isinstance(self.sink, EpochSink):
+            await self.sink.deliver_earlier(group.epoch, group.records, group.first_seq)
+        else:
+            await self.sink.deliver(group.records, group.first_seq)
+
     def _delivered(self, group: Group) -> None:
         stats, now_s = self.stats, self._clock.monotonic_s()
         stats.delivered_groups += 1
         stats.delivered_records += len(group.records)
         stats.last_acked_s = now_s
-        self._settle(group)
+        self._settle()
         if stats.first_acked_s is None:
             stats.first_acked_s = now_s
             self._emit("sink.acked_first", self.component, records=len(group.records))
@@ -213,13 +219,14 @@ class Sender:
         self._failures_in_row = 0
         self.recovery.succeeded(self.component)
 
-    def _settle(self, group: Group) -> None:
-        self.buffer.commit(group.records)
-        self._in_hand = None
+    def _settle(self) -> None:
+        """The group in hand may have gained its place on disk while it was on its way."""
+        if self.outbox.hand is not None:
+            self.outbox.settle(self.outbox.hand)
 
     def _refused(self, group: Group, refusal: PermanentDelivery) -> None:
-        self.buffer.discard(group.records, "refused")
-        self._in_hand = None
+        if self.outbox.hand is not None:
+            self.outbox.discard(self.outbox.hand, "refused")
         self._emit("sink.refused", self.component, Level.ERROR, error=_text(refusal), records=len(group.records))
 
     async def _failed(self, error: Exception) -> None:

@@ -97,6 +97,12 @@ class BatchBuffer:
         return 0.0 if oldest_s is None else max(0.0, self._clock.monotonic_s() - oldest_s)
 
     @property
+    def oldest_put_s(self) -> float | None:
+        """Monotonic seconds at which the oldest waiting batch or event was taken in; None when none waits."""
+        waiting = [self._points.oldest_s, self._events[0][0] if self._events else None]
+        return min((moment_s for moment_s in waiting if moment_s is not None), default=None)
+
+    @property
     def sampled_count(self) -> int:
         """How often the sampler was called."""
         return self._points.guard.call_count

@@ -31,7 +31,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One moment's balance, in points: `accepted == delivered + sum(dropped) + buffered + in_flight`, always.
+    """One moment's balance, in points: `accepted == delivered + sum(dropped) + buffered + spooled + in_flight`.
 
     Attributes:
         accepted: Taken in since the start.
@@ -39,6 +39,7 @@ class Counts:
         dropped: Reason -> points dropped after they had been accepted.
         buffered: Waiting now.
         in_flight: Taken out, and neither committed, put back nor discarded yet.
+        spooled: Waiting on disk; points that an earlier run left there count as accepted.
         rejected: Never accepted (the buffer was closed, or full under `Overflow.REJECT`); outside the balance.
     """
 
@@ -48,6 +49,7 @@ class Counts:
     buffered: int
     in_flight: int
     rejected: int
+    spooled: int = 0
 
     @property
     def dropped_points(self) -> int:
@@ -55,7 +57,7 @@ class Counts:
 
     @property
     def is_balanced(self) -> bool:
-        return self.accepted == self.delivered + self.dropped_points + self.buffered + self.in_flight
+        return self.accepted == self.delivered + self.dropped_points + self.buffered + self.spooled + self.in_flight
 
 
 class Ledger:

@@ -33,9 +33,10 @@ _REFUSES_RECORDS = frozenset({CloseCode.NOT_DECODABLE, CloseCode.TOO_BIG, CloseC
 class _Link:
     """One connection and its session."""
 
-    def __init__(self, socket: ClientConnection, session: AgentSession) -> None:
+    def __init__(self, socket: ClientConnection, session: AgentSession, epoch: str) -> None:
         self.socket = socket
         self.session = session
+        self.epoch = epoch
 
     @property
     def is_open(self) -> bool:
@@ -66,7 +67,16 @@ class RebellionSink:
 
     async def deliver(self, records: Sequence[Record], first_seq: int, /) -> None:
         """See `Sink.deliver`. A second refusal of the same records by the hub is taken as final."""
-        link = await self._usable_link(first_seq)
+        await self._deliver(self._context.epoch, records, first_seq)
+
+    async def deliver_earlier(self, epoch: str, records: Sequence[Record], first_seq: int, /) -> None:
+        """See `EpochSink.deliver_earlier`: the records go over a connection that says it is the earlier run."""
+        await self._deliver(epoch, records, first_seq)
+
+    async def _deliver(self, epoch: str, records: Sequence[Record], first_seq: int) -> None:
+        if self._link is not None and self._link.epoch != epoch:
+            await self.close()
+        link = await self._usable_link(epoch, first_seq)
         try:
             await self._ship(link, records, first_seq)
         except ConnectionClosed as error:
@@ -90,7 +100,7 @@ class RebellionSink:
         except (TimeoutError, ConnectionClosed):
             link.abort()
 
-    async def _usable_link(self, first_seq: int) -> _Link:
+    async def _usable_link(self, epoch: str, first_seq: int) -> _Link:
         link = self._link
         if link is not None and not link.is_open:
             raise self._lost(link, await _why_closed(link), first_seq)
@@ -98,15 +108,15 @@ class RebellionSink:
             self._drop(link)
             link = None
         if link is None:
-            link = self._link = await self._connect(first_seq)
+            link = self._link = await self._connect(epoch, first_seq)
         return link
 
-    async def _connect(self, first_seq: int) -> _Link:
+    async def _connect(self, epoch: str, first_seq: int) -> _Link:
         try:
             socket = await self._connector.open(self._encoding.subprotocol)
         except CONNECTION_ERRORS as error:
             raise self._connector.failed(error) from error
-        link = _Link(socket, self._new_session())
+        link = _Link(socket, self._new_session(epoch), epoch)
         try:
             async with asyncio.timeout(self._connector.timeout_s):
                 await socket.send(link.session.hello(first_seq))
@@ -121,11 +131,11 @@ class RebellionSink:
         self._connector.opened(last_seq=link.session.acked_seq)
         return link
 
-    def _new_session(self) -> AgentSession:
+    def _new_session(self, epoch: str) -> AgentSession:
         return AgentSession(
             Codec(self._encoding, compress=self._config.compress),
             agent=self._context.agent,
-            epoch=self._context.epoch,
+            epoch=epoch,
             agent_version=agent.__version__,
             labels=self._context.labels,
         )

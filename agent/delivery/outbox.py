@@ -1,0 +1,232 @@
+"""What waits for one sink: the buffer in memory, the spool on disk behind it, and the group in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent.clock import Clock
+from agent.delivery.spool import Spool, Spooled
+from agent.model import Batch, Record
+from agent.resilience.buffer import BatchBuffer
+from agent.resilience.ledger import Counts
+
+__all__ = ["Group", "Outbox"]
+
+_SPILL_BYTES = 4_194_304
+_SPILL_COUNT = 4096
+_MAX_NUMBERED_COUNT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Records on their way; `records[i]` has sequence number `first_seq + i`, also when sent again.
+
+    Attributes:
+        epoch: The earlier run that numbered them; "" = this one.
+        ids: Their ids in the spool; () = they are in memory alone.
+        was_read: True when they came out of the spool, False when they came straight from the buffer.
+        since_s: Monotonic seconds of the oldest of them.
+    """
+
+    records: Sequence[Record]
+    first_seq: int
+    epoch: str = ""
+    ids: tuple[int, ...] = ()
+    was_read: bool = False
+    since_s: float = 0.0
+
+
+class Outbox:
+    """Gives groups in their order and keeps the balance of what became of every point.
+
+    While the sink keeps up, groups come straight from the buffer and nothing touches the disk. What has waited for the spool's
+    `commit_s`, the group in hand included, is written there; from then on everything goes by the spool until that is empty.
+
+    Args:
+        buffer: Where records arrive.
+        spool: Where they go when they must wait; None = nowhere.
+        clock: Ages are measured on its monotonic side.
+        epoch: This run.
+    """
+
+    def __init__(self, buffer: BatchBuffer, spool: Spool | None, clock: Clock, epoch: str) -> None:
+        self.buffer = buffer
+        self.spool = spool
+        self.hand: Group | None = None
+        self._clock = clock
+        self._epoch = epoch
+        self._next_seq = 1
+        self._spilled_points = 0
+        self._ahead: list[Spooled] = []
+        self._moving = asyncio.Lock()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing waits, the group in hand apart."""
+        counts = self.buffer.counts()
+        return counts.buffered == 0 and (self.spool is None or not self.spool.is_open or self.spool.records <= 0)
+
+    def counts(self) -> Counts:
+        """The balance of this moment, in points."""
+        counts, spool = self.buffer.counts(), self.spool
+        if spool is None:
+            return counts
+        dropped = dict(counts.dropped)
+        for reason, points in spool.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + points
+        return replace(
+            counts,
+            accepted=counts.accepted + spool.recovered,
+            delivered=counts.delivered - self._spilled_points + spool.delivered,
+            dropped=dropped,
+            spooled=spool.points,
+            in_flight=counts.in_flight + spool.in_flight,
+        )
+
+    async def take(self, max_count: int, max_bytes: int) -> Group | None:
+        """The next group, which is then in hand until it is settled; None when nothing waits."""
+        if self.hand is not None:
+            return self.hand
+        async with self._moving:
+            spool = self.spool
+            if spool is not None and await spool.open() and (self._ahead or spool.records > 0):
+                self.hand = await self._take_spooled(spool, min(max_count, _MAX_NUMBERED_COUNT), max_bytes)
+            if self.hand is None and (spool is None or not spool.is_open or spool.records <= 0):
+                self.hand = await self._take_fresh(max_count, max_bytes)
+        return self.hand
+
+    def settle(self, group: Group) -> None:
+        """Count the group in hand as delivered."""
+        self.hand = None
+        if self.spool is not None and group.ids:
+            self.spool.settle(group.ids, _points(group.records) if group.was_read else 0, is_delivered=True)
+        if not group.was_read:
+            self.buffer.commit(group.records)
+
+    def discard(self, group: Group, reason: str) -> None:
+        """Count the group in hand as dropped."""
+        self.hand = None
+        if self.spool is not None and group.ids:
+            points = _points(group.records) if group.was_read else 0
+            self.spool.settle(group.ids, points, is_delivered=False, reason=reason)
+        if not group.was_read:
+            self.buffer.discard(group.records, reason)
+
+    async def keep_safe_for_ever(self) -> None:
+        """Look twice in every `commit_s` for what has waited too long in memory, and write it to the spool."""
+        if self.spool is None:
+            return
+        while True:
+            period_s = self.spool.settings.commit_s / 2
+            await asyncio.sleep(period_s)
+            oldest_s = self._oldest_s()
+            if oldest_s is not None and self._clock.monotonic_s() - oldest_s >= period_s:
+                await self.spill()
+            elif self.spool.is_open and self.hand is None:
+                async with self._moving:
+                    await self.spool.forget_settled()
+
+    async def spill(self) -> bool:
+        """Write what is in memory alone to the spool; False when that is impossible now."""
+        spool = self.spool
+        if spool is None or not spool.settings.is_enabled or not spool.may_be_tried:
+            return False
+        async with self._moving:
+            if not await spool.open() or not await self._spill_hand(spool):
+                return False
+            while records := self.buffer.take(_SPILL_COUNT, _SPILL_BYTES):
+                ids = await spool.append(records)
+                if ids is None:
+                    self.buffer.put_back(records)
+                    return False
+                self.buffer.commit(records)
+                self._spilled_points += _points(records)
+        return True
+
+    async def close(self) -> None:
+        """Leave what is not delivered in the spool, or count it as dropped at shutdown where there is none."""
+        await self.spill()
+        hand, spool = self.hand, self.spool
+        if hand is not None and spool is not None and hand.ids:
+            spool.let_go(hand.ids, _points(hand.records), was_read=hand.was_read)
+            if not hand.was_read:
+                self.buffer.commit(hand.records)
+                self._spilled_points += _points(hand.records)
+        elif hand is not None:
+            self.buffer.discard(hand.records, "shutdown")
+        self.hand = None
+        for one in self._ahead if spool is not None else ():
+            spool.let_go([one.id], _points([one.record]), was_read=True)
+        self._ahead.clear()
+        self.buffer.drop_all("shutdown")
+        if spool is not None:
+            await spool.close()
+
+    def _oldest_s(self) -> float | None:
+        """When the oldest record that is in memory alone was taken in; None when there is none."""
+        waiting_s = self.buffer.oldest_put_s
+        if self.hand is not None and not self.hand.ids:
+            return min(self.hand.since_s, waiting_s if waiting_s is not None else self.hand.since_s)
+        return waiting_s
+
+    async def _take_fresh(self, max_count: int, max_bytes: int) -> Group | None:
+        since_s = self.buffer.oldest_put_s
+        records = self.buffer.take(max_count, max_bytes)
+        if not records:
+            return None
+        now_s = self._clock.monotonic_s()
+        self.hand = Group(records, self._next_seq, since_s=now_s if since_s is None else since_s)
+        self._next_seq += len(records)
+        if self.spool is not None and self.spool.settings.before_sending and self.spool.may_be_tried:
+            if self.spool.settings.is_enabled and await self.spool.open():
+                await self._spill_hand(self.spool)
+        return self.hand
+
+    async def _take_spooled(self, spool: Spool, max_count: int, max_bytes: int) -> Group | None:
+        if not self._ahead:
+            self._ahead = await spool.read(max_count, max_bytes)
+        if not self._ahead:
+            await spool.forget_settled()
+            return None
+        taken = self._alike()
+        first = taken[0]
+        records, ids = [one.record for one in taken], tuple(one.id for one in taken)
+        if first.seq:
+            del self._ahead[: len(taken)]
+            epoch = "" if first.epoch == self._epoch else first.epoch
+            return Group(records, first.seq, epoch, ids, was_read=True)
+        await spool.number(ids, self._epoch, self._next_seq)
+        del self._ahead[: len(taken)]
+        group = Group(records, self._next_seq, "", ids, was_read=True)
+        self._next_seq += len(records)
+        return group
+
+    def _alike(self) -> list[Spooled]:
+        """The first records that can go in one group: none numbered yet, or numbered in a row by the same run."""
+        first, count = self._ahead[0], 0
+        for one in self._ahead:
+            if one.epoch != first.epoch or one.seq != (first.seq + count if first.seq else 0):
+                break
+            count += 1
+        return self._ahead[:count]
+
+    async def _spill_hand(self, spool: Spool) -> bool:
+        """Write the group in hand under the numbers it is sent under; True when it is on disk."""
+        hand = self.hand
+        if hand is None or hand.ids:
+            return True
+        ids = await spool.append(hand.records, self._epoch, hand.first_seq, len(hand.records))
+        if ids is None:
+            return False
+        spool.skip_to(ids[-1])
+        if self.hand is hand:
+            self.hand = replace(hand, ids=tuple(ids))
+        else:
+            spool.settle(ids, 0, is_delivered=True)
+        return True
+
+
+def _points(records: Sequence[Record]) -> int:
+    return sum(one.points for one in records if isinstance(one, Batch))

@@ -1,0 +1,150 @@
+"""Between the agent's records and what lies on disk: the messages of the protocol, and whose ids they use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from agent.delivery.spool_frame import Frame, Lane
+from agent.errors import ProtocolError
+from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
+from agent.protocol.codec import Codec, Encoding
+from agent.protocol.messages import BatchMessage, EventMessage, GapMessage, SeriesDefinition, SeriesMessage
+from agent.protocol.records import record_message
+
+__all__ = ["SeriesNumbers", "SpoolSeries", "critical_part", "encode", "encode_series", "gap_payload", "read_message"]
+
+_MAX_RECORD_BYTES = 1 << 26
+_UNNUMBERED = 1
+"""The protocol wants a number in every message; which one a record is sent under is decided when it is sent."""
+_codec = Codec(Encoding.MSGPACK, max_frame_bytes=_MAX_RECORD_BYTES)
+
+
+class SeriesNumbers(Protocol):
+    """The part of the series table that the spool needs."""
+
+    def ids(self, series: Sequence[Series], /) -> list[int]: ...
+    def definition(self, series_id: int, /) -> Series: ...
+
+
+def encode(record: Record, number: int, wall_ns: int, run: str) -> Frame:
+    """The frame of a record of this run."""
+    payload = _bytes(_codec.encode(record_message(record, _UNNUMBERED)))
+    if isinstance(record, Batch):
+        is_critical = record.flags is not None and bool((record.flags & PointFlag.CRITICAL.value).all())
+        return Frame(number, wall_ns, record.points, int(is_critical), run, payload)
+    return Frame(number, wall_ns, 0, Lane.CRITICAL, run, payload)
+
+
+def encode_series(definitions: Sequence[SeriesDefinition], run: str) -> Frame:
+    """The frame that says what ids of a run stand for."""
+    return Frame(0, 0, 0, Lane.SERIES, run, _bytes(_codec.encode(SeriesMessage(series=list(definitions)))))
+
+
+def gap_payload(from_ns: int, to_ns: int, points: int, reason: str) -> bytes:
+    """The payload of a gap that the spool itself has to tell."""
+    return _bytes(_codec.encode(record_message(Gap(from_ns, to_ns, points, reason), _UNNUMBERED)))
+
+
+def read_message(frame: Frame) -> BatchMessage | EventMessage | GapMessage | SeriesMessage | None:
+    """The message in a frame; None when a newer version wrote something that this one does not know."""
+    try:
+        message = _codec.decode(frame.payload)
+    except ProtocolError:
+        return None
+    return message if isinstance(message, BatchMessage | EventMessage | GapMessage | SeriesMessage) else None
+
+
+def critical_part(frame: Frame) -> Frame | None:
+    """The same record with its critical points alone; None when it has none."""
+    message = read_message(frame)
+    if not isinstance(message, BatchMessage) or message.flags is None:
+        return None
+    stays = (np.frombuffer(message.flags, np.uint8) & PointFlag.CRITICAL.value) != 0
+    if not stays.any():
+        return None
+    part = msgspec.structs.replace(
+        message,
+        ids=np.frombuffer(message.ids, "<u4")[stays].tobytes(),
+        values=np.frombuffer(message.values, "<f8")[stays].tobytes(),
+        flags=np.frombuffer(message.flags, np.uint8)[stays].tobytes(),
+        weights=None if message.weights is None else np.frombuffer(message.weights, "<f8")[stays].tobytes(),
+    )
+    return frame._replace(points=int(stays.sum()), lane=Lane.CRITICAL, payload=_bytes(_codec.encode(part)))
+
+
+class SpoolSeries:
+    """Turns what a run wrote into records of this run: every id is one of this run's own.
+
+    Args:
+        table: Gives ids.
+        run: Epoch of this run.
+        definitions_of: Every definition frame of a run, from the file; called on a worker thread.
+    """
+
+    def __init__(self, table: SeriesNumbers, run: str, definitions_of: Callable[[str], Sequence[Frame]]) -> None:
+        self._table = table
+        self._run = run
+        self._definitions_of = definitions_of
+        self._series_by_run: dict[str, dict[int, Series]] = {}
+        self._known: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
+
+    def load(self, runs: set[str]) -> None:
+        """Read the definitions of these runs; blocks."""
+        for run in runs - self._series_by_run.keys():
+            self._series_by_run[run] = {
+                one.id: self._series(one)
+                for frame in self._definitions_of(run)
+                if isinstance(message := read_message(frame), SeriesMessage)
+                for one in message.series
+            }
+
+    def reload(self) -> None:
+        """Forget what was read; the file holds other definitions now."""
+        self._series_by_run.clear()
+
+    def record(self, frame: Frame, monotonic_s: float) -> tuple[Record | None, int]:
+        """The record of a frame, and how many of its points nobody can name any more; None when nothing is left."""
+        message = read_message(frame)
+        if isinstance(message, EventMessage):
+            event = Event(message.time_ns, message.kind, message.component, Level(message.level), message.detail)
+            return event, 0
+        if isinstance(message, GapMessage):
+            return Gap(message.from_ns, message.to_ns, message.points, message.reason), 0
+        if isinstance(message, BatchMessage):
+            return self._batch(message, frame.run, monotonic_s)
+        return None, frame.points
+
+    def _batch(self, message: BatchMessage, run: str, monotonic_s: float) -> tuple[Batch | None, int]:
+        known: Mapping[int, Series] = self._series_by_run.get(run, {})
+        found = [known.get(one) or self._own(run, one) for one in np.frombuffer(message.ids, "<u4").tolist()]
+        is_known = np.array([one is not None for one in found], bool)
+        unknown = len(found) - int(is_known.sum())
+        if unknown == len(found):
+            return None, unknown
+        ids = np.array(self._table.ids([one for one in found if one is not None]), np.uint32)
+        values = np.frombuffer(message.values, "<f8").astype(np.float64)[is_known]
+        flags = None if message.flags is None else np.frombuffer(message.flags, np.uint8)[is_known]
+        weights = None if message.weights is None else np.frombuffer(message.weights, "<f8")[is_known]
+        return Batch(message.time_ns, monotonic_s, ids, values, flags, weights), unknown
+
+    def _own(self, run: str, series_id: int) -> Series | None:
+        if run != self._run:
+            return None
+        try:
+            return self._table.definition(series_id)
+        except KeyError:
+            return None
+
+    def _series(self, one: SeriesDefinition) -> Series:
+        key = (one.name, tuple(sorted(one.labels.items())))
+        if key not in self._known:
+            self._known[key] = Series(one.name, key[1], one.unit, Kind(one.kind))
+        return self._known[key]
+
+
+def _bytes(frame: bytes | str) -> bytes:
+    return frame if isinstance(frame, bytes) else frame.encode()

@@ -1,0 +1,163 @@
+"""Agents killed with -9 while the hub is away or dies: what was on disk arrives, once."""
+
+import json
+import signal
+import socket
+import sqlite3
+import threading
+from contextlib import ExitStack
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from process_support import Process, wait_until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+COMMIT_S = 0.2
+
+
+class Host:
+    """One hub and one agent whose only state is a folder."""
+
+    def __init__(self, folder, stack):
+        self.folder, self.stack = folder, stack
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (folder / "hub.toml").write_text(f'[hub]\nlisten = "127.0.0.1:{self.port}"\nstate_dir = "{folder}/hub"\n')
+        (folder / "agent.toml").write_text(
+            f"""
+            [agent]
+            name = "host one"
+            interval_s = 0.05
+            state_dir = "{folder}/agent"
+            default_collectors = false
+            [collectors.agent]
+            [sinks.websocket]
+            url = "ws://127.0.0.1:{self.port}/api/v1/ingest"
+            reconnect_s = 0.1
+            reconnect_max_s = 0.2
+            breaker.max_open_s = 1.0
+            spool.commit_s = {COMMIT_S}
+            """
+        )
+
+    def start_hub(self):
+        hub = self.stack.enter_context(Process("hub", "--config", str(self.folder / "hub.toml")))
+        hub.wait_for("hub.started")
+        return hub
+
+    def start_agent(self):
+        agent = self.stack.enter_context(Process("agent", "--config", str(self.folder / "agent.toml")))
+        agent.wait_for("agent.started")
+        return agent
+
+    def spooled(self):
+        """Records in the agent's spool, read beside it."""
+        path = self.folder / "agent/sink-websocket/spool/spool.db"
+        if not path.exists():
+            return 0
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return database.execute("SELECT records FROM meta").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+        finally:
+            database.close()
+
+    def runs(self):
+        """The stored tick counts of each run of the agent, in the order of their time."""
+        query = urlencode({"agent": "host one", "series": "agent_ticks_total", "from": -600})
+        with urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=10) as answer:
+            values = json.load(answer)["values"]
+        runs = []
+        for value in values:
+            if not runs or value < runs[-1][-1]:
+                runs.append([])
+            runs[-1].append(value)
+        return runs
+
+
+@pytest.fixture
+def host(tmp_path):
+    with ExitStack() as stack:
+        yield Host(tmp_path, stack)
+
+
+def assert_whole(run):
+    """Every tick from the first on, once."""
+    assert run == [float(n) for n in range(int(run[0]), int(run[0]) + len(run))]
+
+
+def kill(process):
+    process.kill(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_an_agent_killed_while_the_hub_is_away_loses_no_more_than_the_window_and_doubles_nothing(host, kills):
+    for _ in range(kills):
+        before = host.spooled()
+        agent = host.start_agent()
+        wait_until(lambda before=before: host.spooled() > before + 10, "the spool grows")
+        kill(agent)
+    host.start_hub()
+    agent = host.start_agent()
+    agent.wait_for("sink.acked_first")
+    wait_until(lambda: len(host.runs()) == kills + 1 and len(host.runs()[-1]) > 5, "all runs arrive")
+    assert agent.end() == 0
+    runs = host.runs()
+    assert len(runs) == kills + 1
+    for run in runs:
+        assert run[0] <= 1.0
+        assert_whole(run)
+    assert host.spooled() == 0
+
+
+def test_a_kill_of_both_ends_between_commit_and_ack_doubles_nothing(host):
+    for round_number in range(4):
+        hub, agent = host.start_hub(), host.start_agent()
+        agent.wait_for("sink.acked_first")
+        threading.Event().wait(0.3 + 0.07 * round_number)
+        hub.kill(signal.SIGKILL if round_number % 2 else signal.SIGSTOP)
+        wait_until(lambda: host.spooled() > 5, "the spool grows")
+        kill(agent)
+        kill(hub)
+    host.start_hub()
+    agent = host.start_agent()
+    wait_until(lambda: len(host.runs()) == 5 and len(host.runs()[-1]) > 5, "all runs arrive")
+    assert agent.end() == 0
+    for run in host.runs():
+        assert run[0] <= 1.0
+        assert_whole(run)
+
+
+def test_an_agent_stopped_while_the_hub_is_away_leaves_everything_to_the_next_run(host):
+    config = host.folder / "agent.toml"
+    config.write_text(config.read_text().replace("[agent]", "[agent]\ndrain_s = 0.3"))
+    agent = host.start_agent()
+    wait_until(lambda: host.spooled() > 10, "the spool grows")
+    assert agent.end() == 0
+    stopped = next(entry for entry in agent.events() if entry.get("event") == "agent.stopped")
+    host.start_hub()
+    agent = host.start_agent()
+    agent.wait_for("sink.acked_first")
+    wait_until(lambda: len(host.runs()) == 2 and len(host.runs()[-1]) > 3, "both runs arrive")
+    assert agent.end() == 0
+    first = host.runs()[0]
+    assert_whole(first)
+    assert first[-1] >= stopped["ticks"] - 1
+
+
+def test_a_damaged_file_is_put_aside_and_said_and_the_agent_runs(host):
+    folder = host.folder / "agent/sink-websocket/spool"
+    folder.mkdir(parents=True)
+    (folder / "spool.db").write_bytes(b"no database" * 1000)
+    host.start_hub()
+    agent = host.start_agent()
+    said = agent.wait_for("spool.repaired")
+    assert said["moved_to"].endswith("spool.db.damaged-1")
+    agent.wait_for("sink.acked_first")
+    assert agent.end() == 0
+    assert (folder / "spool.db.damaged-1").exists()
