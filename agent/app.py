@@ -196,22 +196,25 @@ class Agent:
         self._log.info("agent.stopped", ticks=stats.ticks, missed_ticks=stats.missed_ticks, points=stats.points)
 
 
-def run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> int:
+def run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig], *, stop_at_once: bool = False) -> int:
     """Run the agent until SIGTERM or SIGINT; the exit code.
 
     Args:
         loaded: The configuration to start with.
         read_again: Reads the configuration anew, for SIGHUP.
+        stop_at_once: True only delivers what waits already, for at most `agent.drain_s`.
 
     Raises:
         LoadError: A sink could not be made.
     """
-    asyncio.run(_run_agent(loaded, read_again))
+    asyncio.run(_run_agent(loaded, read_again, stop_at_once))
     return 0
 
 
-async def _run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig]) -> None:
+async def _run_agent(loaded: LoadedConfig, read_again: Callable[[], LoadedConfig], stop_at_once: bool) -> None:
     agent = Agent(loaded, read_again)
+    if stop_at_once:
+        agent.stop.set()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.request_stop)

@@ -90,6 +90,7 @@ def _parser(words: Sequence[str]) -> Parser:
     collect.add_argument("--json", action="store_true", help="one JSON object a series instead of a table")
     _add_config_commands(commands)
     _add_plugins_commands(commands)
+    _add_spool_commands(commands)
     _add(commands, "version", _version, "print the version")
     first = next((word for word in words if not word.startswith("-")), "")
     if first not in commands.choices and (first or {"-h", "--help"} & set(words)):
@@ -141,6 +142,23 @@ def _add_plugins_commands(commands: Subparsers[Parser]) -> None:
     _add(inner, "list", work.list_plugins, "every plugin that may be configured", has_config=True)
     show = _add(inner, "show", work.show_plugin, "what a plugin is and what its section may hold", has_config=True)
     show.add_argument("name", help="cpu, or collectors.cpu")
+
+
+def _add_spool_commands(commands: Subparsers[Parser]) -> None:
+    from agent import spool_commands as work
+
+    group = commands.add_parser("spool", help="look into or empty what waits on disk", description="what waits on disk")
+    inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, run, text in (
+        ("status", work.show_spool, "print how much lies there"),
+        ("verify", work.verify_spool, "read everything and say how much is damaged"),
+        ("drain", work.drain_spool, "send it and end; the agent must not be running"),
+        ("export", work.export_spool, "print every record as JSON, one a line"),
+    ):
+        command = _add(inner, name, run, text, has_config=True)
+        command.add_argument("--sink", default="", help="only this sink's")
+        if name == "drain":
+            command.add_argument("--seconds", type=float, default=60.0, help="give up after so many; default 60")
 
 
 def _add_commands_of_plugins(commands: Subparsers[Parser]) -> None:

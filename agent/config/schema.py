@@ -98,7 +98,9 @@ class SpoolSection(Section, frozen=True):
     enabled: bool = True  # False = what waits stays in memory
     max_bytes: Annotated[int, Meta(ge=65_536)] = 268_435_456
     max_age_s: PositiveSeconds = 604_800.0
-    fsync: Literal["interval", "batch"] = "interval"  # interval: what waited for commit_s; batch: each before it is sent
+    fsync: Literal["interval", "batch"] = (
+        "interval"  # interval: what waited for commit_s; batch: each before it is sent
+    )
     commit_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
 
 

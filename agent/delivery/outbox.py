@@ -131,10 +131,10 @@ class Outbox:
     async def spill(self) -> bool:
         """Write what is in memory alone to the spool; False when that is impossible now."""
         spool = self.spool
-        if spool is None or not spool.settings.is_enabled or not spool.may_be_tried:
+        if spool is None:
             return False
         async with self._moving:
-            if not await spool.open() or not await self._spill_hand(spool):
+            if not await self._is_writable(spool) or not await self._spill_hand(spool):
                 return False
             while records := self.buffer.take(_SPILL_COUNT, _SPILL_BYTES):
                 ids = await spool.append(records)
@@ -157,11 +157,11 @@ class Outbox:
         elif hand is not None:
             self.buffer.discard(hand.records, "shutdown")
         self.hand = None
-        for one in self._ahead if spool is not None else ():
-            spool.let_go([one.id], _points([one.record]), was_read=True)
-        self._ahead.clear()
         self.buffer.drop_all("shutdown")
         if spool is not None:
+            for one in self._ahead:
+                spool.let_go([one.id], _points([one.record]), was_read=True)
+            self._ahead.clear()
             await spool.close()
 
     def _oldest_s(self) -> float | None:
@@ -179,10 +179,13 @@ class Outbox:
         now_s = self._clock.monotonic_s()
         self.hand = Group(records, self._next_seq, since_s=now_s if since_s is None else since_s)
         self._next_seq += len(records)
-        if self.spool is not None and self.spool.settings.before_sending and self.spool.may_be_tried:
-            if self.spool.settings.is_enabled and await self.spool.open():
-                await self._spill_hand(self.spool)
+        spool = self.spool
+        if spool is not None and spool.settings.before_sending and await self._is_writable(spool):
+            await self._spill_hand(spool)
         return self.hand
+
+    async def _is_writable(self, spool: Spool) -> bool:
+        return spool.settings.is_enabled and spool.may_be_tried and await spool.open()
 
     async def _take_spooled(self, spool: Spool, max_count: int, max_bytes: int) -> Group | None:
         if not self._ahead:

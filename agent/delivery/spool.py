@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -48,7 +48,7 @@ class SpoolSettings:
     """
 
     is_enabled: bool = True
-    bounds: SpoolBounds = SpoolBounds()
+    bounds: SpoolBounds = field(default_factory=SpoolBounds)
     before_sending: bool = False
     commit_s: float = 1.0
 
@@ -154,11 +154,13 @@ class Spool:
             held_count: So many are in flight and stay so; they count as spooled only when they are let go.
         """
         wall_ns, first_id = self._clock.wall_ns(), self._file.last_id + 1
-        missing = {one for record in records if isinstance(record, Batch) for one in record.ids.tolist()} - self._defined
+        missing = {
+            one for record in records if isinstance(record, Batch) for one in record.ids.tolist()
+        } - self._defined
         definitions = [definition_message(one, self._table.definition(one)) for one in sorted(missing)]
         numbers = [(epoch, first_seq + n) for n in range(held_count)]
 
-        held = frozenset(self._held | set(range(first_id, first_id + held_count)))
+        held = frozenset({*self._held, *self._settled, *range(first_id, first_id + held_count)})
 
         def write() -> dict[str, int]:
             frames = [encode(record, first_id + n, wall_ns, self._run) for n, record in enumerate(records)]
@@ -205,7 +207,7 @@ class Spool:
     async def number(self, ids: Sequence[int], epoch: str, first_seq: int) -> bool:
         """Note durably what these records are sent under; what is settled goes in the same breath."""
         settled, self._settled = self._settled, []
-        done = await self._try(lambda: self._file.number(ids, epoch, first_seq, settled) or True)
+        done = await self._try(self._file.number, ids, epoch, first_seq, settled)
         if done is None:
             self._settled = settled + self._settled
         return done is not None
@@ -240,7 +242,7 @@ class Spool:
         if not self._settled:
             return
         settled, self._settled = self._settled, []
-        if await self._try(lambda: self._file.delete(settled) or True) is None:
+        if await self._try(self._file.delete, settled) is None:
             self._settled = settled + self._settled
         elif not self._file.totals.records:
             self._defined.clear()
@@ -301,17 +303,15 @@ class Spool:
     async def _rebuild(self, error: Exception) -> None:
         """Save what can be saved; nothing that is in flight is read again."""
         try:
-            found = await self._finished(self._file.rebuild)
+            found = await self._finished(self._file.rebuild, self._read_id)
         except (OSError, sqlite3.Error) as failure:
             self.is_open = False
             self._failed(failure)
             return
         self._defined.clear()
         self._series.reload()
-        lost = self.points + self.in_flight - found.totals.points
+        self._count_lost(max(0, self.points - found.ahead_points))
         self._report(found, error=str(error)[:300])
-        if lost > 0:
-            self._count_lost(min(lost, self.points))
 
     def _report(self, found: Found, **detail: Scalar) -> None:
         if found.moved_to or found.damaged_records:
@@ -332,6 +332,8 @@ class Spool:
         self._emit("spool.damaged", self._component, Level.ERROR, records=records, points=points)
 
     def _count_lost(self, points: int) -> None:
+        if not points:
+            return
         self.points -= points
         self.dropped["damaged"] = self.dropped.get("damaged", 0) + points
 

@@ -43,19 +43,19 @@ def keep_within(file: SpoolFile, bounds: SpoolBounds, now_ns: int, run: str, hel
     dropped: dict[str, int] = {}
     before_ns = now_ns - int(bounds.max_age_s * 1e9)
     for lane in (Lane.ORDINARY, Lane.CRITICAL):
-        while _drop_some(file, lane, before_ns, held, run, dropped):
+        while _drop_some(file, lane, before_ns, held=held, run=run, dropped=dropped):
             pass
     if file.totals.bytes <= bounds.max_bytes:
         return dropped
     target = bounds.max_bytes * ROOM_RATIO
     for lane in (Lane.ORDINARY, Lane.CRITICAL):
-        while file.totals.bytes > target and _drop_some(file, lane, None, held, run, dropped):
+        while file.totals.bytes > target and _drop_some(file, lane, None, held=held, run=run, dropped=dropped):
             pass
     return dropped
 
 
 def _drop_some(
-    file: SpoolFile, lane: int, before_ns: int | None, held: AbstractSet[int], run: str, dropped: dict[str, int]
+    file: SpoolFile, lane: int, before_ns: int | None, *, held: AbstractSet[int], run: str, dropped: dict[str, int]
 ) -> int:
     """Drop a few of the oldest; how many went."""
     rows = [row for row in file.oldest(lane, max(held, default=0), _AT_ONCE) if before_ns is None or row[2] < before_ns]
@@ -72,5 +72,5 @@ def _drop_some(
         payload = gap_payload(min(times), max(times), points, reason)
         kept.append(Frame(file.last_id + 1, max(times), 0, Lane.CRITICAL, run, payload))
         dropped[reason] = dropped.get(reason, 0) + points
-    file.drop([row[0] for row in rows], kept)
+    file.drop([row[0] for row in rows], lane, kept)
     return len(rows)

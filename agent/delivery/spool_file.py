@@ -57,12 +57,14 @@ class Found:
         damaged_records: Records that were there and cannot be read any more.
         damaged_points: Their points, as far as known.
         moved_to: Where a damaged file was put; "" when there was none.
+        ahead_points: Points of the records behind the one asked for, after a repair.
     """
 
     totals: Totals = field(default_factory=Totals)
     damaged_records: int = 0
     damaged_points: int = 0
     moved_to: str = ""
+    ahead_points: int = 0
 
 
 class Numbered(NamedTuple):
@@ -174,14 +176,15 @@ class SpoolFile:
                     read.records.append(Numbered(frame, epoch or "", seq or 0))
         return read
 
-    def number(self, ids: Sequence[int], epoch: str, first_seq: int, settled: Sequence[int]) -> None:
+    def number(self, ids: Sequence[int], epoch: str, first_seq: int, settled: Sequence[int]) -> bool:
         """Note durably which numbers these records are about to be sent under, and forget those that are settled."""
         with self._transaction() as execute:
             self._delete(settled)
             for seq, number in enumerate(ids, first_seq):
                 execute("INSERT OR REPLACE INTO hand VALUES (?, ?, ?)", (number, epoch, seq))
+        return True
 
-    def delete(self, ids: Sequence[int]) -> None:
+    def delete(self, ids: Sequence[int]) -> bool:
         """Forget records for good; the file gives its room back when it is empty."""
         with self._mutex:
             with self._transaction() as execute:
@@ -191,6 +194,7 @@ class SpoolFile:
                     execute("DELETE FROM series_copy")
             if not self.totals.records:
                 self._shrink()
+        return True
 
     def series(self, run: str) -> list[Frame]:
         """Every definition of a run that can still be read."""
@@ -210,18 +214,22 @@ class SpoolFile:
             query = "SELECT id, points, wall_ns, body FROM record WHERE id > ? AND lane = ? ORDER BY id LIMIT ?"
             return self._opened().execute(query, (max(after_id, 0 if lane else self._trim_id), lane, limit)).fetchall()
 
-    def drop(self, ids: Sequence[int], instead: Sequence[Frame] = ()) -> None:
-        """Drop records on purpose; what is to be kept of them takes their place."""
+    def drop(self, ids: Sequence[int], lane: int, instead: Sequence[Frame] = ()) -> None:
+        """Drop the oldest records of a lane on purpose; what is to be kept of them takes their place."""
         with self._transaction():
             self._delete(ids)
             for frame in instead:
                 self._insert(frame)
-            self._trim_id = max([self._trim_id, *ids])
+            if lane == Lane.ORDINARY:
+                self._trim_id = max([self._trim_id, *ids])
 
-    def rebuild(self) -> Found:
-        """Save what can be read into a new file, and put the damaged one aside."""
+    def rebuild(self, after_id: int) -> Found:
+        """Save what can be read into a new file, and put the damaged one aside; counts what is left behind an id."""
         with self._mutex:
-            return self._rebuild()
+            found = self._rebuild()
+            row = self._opened().execute("SELECT sum(points) FROM record WHERE id > ?", (after_id,)).fetchone()
+            found.ahead_points = row[0] or 0
+            return found
 
     def close(self) -> None:
         """Let go of the file. Safe twice."""
@@ -270,30 +278,46 @@ class SpoolFile:
         self.totals = Totals(*row[3:])
 
     def _restored(self, overlooked: Iterable[Frame]) -> Found:
-        """Put back what a torn log hid from SQLite, which ends at the first damaged page."""
-        gone_id = max(self._done_id, self._trim_id)
+        """Put back what a torn log hid from SQLite, which ends at the log's first damaged page."""
+        gone_id, last_id = max(self._done_id, self._trim_id), self.last_id
         with self._transaction() as execute:
+            series = []
             for frame in overlooked:
                 if frame.lane == Lane.SERIES:
-                    continue
-                if frame.id > gone_id and execute("SELECT 1 FROM record WHERE id = ?", (frame.id,)).fetchone() is None:
+                    series.append(frame)
+                elif frame.id > gone_id and not self._holds(frame.id):
                     self._insert(frame)
-        return Found(self.totals)
+            for frame in series if self.last_id > last_id else ():
+                execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, pack(frame)))
+        lost = sum(not self._holds(number) for number in range(max(last_id, gone_id) + 1, self.last_id))
+        return Found(self.totals, lost)
+
+    def _holds(self, number: int) -> bool:
+        return self._opened().execute("SELECT 1 FROM record WHERE id = ?", (number,)).fetchone() is not None
 
     def _rebuild(self) -> Found:
-        expected, done_id = self.totals, max(self._done_id, self._trim_id)
-        lock, self._lock_file = self._lock_file, None
-        self.close()
-        self._lock_file = lock
+        expected, done_id, numbers = self.totals, self._done_id, self._numbers()
+        if self._db is not None:
+            self._db.close()
         moved = self._move_aside()
         self.last_id, self.totals, self._done_id, self._trim_id = done_id, Totals(), done_id, 0
         self._connect_new(done_id)
         for source in (moved, moved.with_name(moved.name + "-wal")):
             self._save_from(source, done_id)
-        ids = self._opened().execute("SELECT min(id), max(id), count(*) FROM record").fetchone()
-        holes = ids[1] - ids[0] + 1 - ids[2] if ids[2] else 0
-        lost = max(expected.records - self.totals.records, holes, 0)
+        with self._transaction() as execute:
+            for row in numbers:
+                execute("INSERT OR REPLACE INTO hand VALUES (?, ?, ?)", row)
+        first, last, count = self._opened().execute("SELECT min(id), max(id), count(*) FROM record").fetchone()
+        holes = last - first + 1 - count if count else 0
+        lost = max(expected.records - self.totals.records, holes)
         return Found(self.totals, lost, max(0, expected.points - self.totals.points), str(moved))
+
+    def _numbers(self) -> list[tuple[int, str, int]]:
+        """What the damaged file still tells of numbers that were given."""
+        try:
+            return self._opened().execute("SELECT id, epoch, seq FROM hand").fetchall()
+        except (sqlite3.DatabaseError, SpoolUnusable):
+            return []
 
     def _connect_new(self, done_id: int) -> None:
         self._connect()
@@ -315,10 +339,7 @@ class SpoolFile:
             for frame in _frames_of(source):
                 if frame.lane == Lane.SERIES:
                     execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, pack(frame)))
-                elif (
-                    frame.id > done_id
-                    and execute("SELECT 1 FROM record WHERE id = ?", (frame.id,)).fetchone() is None
-                ):
+                elif frame.id > done_id and not self._holds(frame.id):
                     self._insert(frame)
 
     def _insert(self, frame: Frame) -> None:
@@ -391,4 +412,6 @@ def _frames_of(path: Path) -> Iterator[Frame]:
 def _is_no_damage(error: sqlite3.Error) -> bool:
     """Full or read-only disks and locks are refusals, not damage."""
     name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED"))
+    return name.startswith(
+        ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED")
+    )
