@@ -185,7 +185,7 @@ class Outbox:
         return self.hand
 
     async def _is_writable(self, spool: Spool) -> bool:
-        return spool.settings.is_enabled and spool.may_be_tried and await spool.open()
+        return spool.settings.is_enabled and spool.may_be_tried and await spool.open(may_make=True)
 
     async def _take_spooled(self, spool: Spool, max_count: int, max_bytes: int) -> Group | None:
         if not self._ahead:

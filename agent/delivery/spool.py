@@ -132,9 +132,9 @@ class Spool:
         """False for a while after a failure of the disk."""
         return self._clock.monotonic_s() >= self._retry_s
 
-    async def open(self) -> bool:
-        """Open the file; False when that is impossible now."""
-        if self.is_open or not (self._file.exists or self.settings.is_enabled) or not self.may_be_tried:
+    async def open(self, *, may_make: bool = False) -> bool:
+        """Open the file; False when there is none yet (`may_make` makes one), or when that is impossible now."""
+        if self.is_open or not (self._file.exists or may_make) or not self.may_be_tried:
             return self.is_open
         found = await self._try(self._file.open)
         if found is not None:

@@ -367,7 +367,7 @@ class SpoolFile:
 
     def _shrink(self) -> None:
         database = self._opened()
-        database.execute("PRAGMA incremental_vacuum").fetchall()
+        database.executescript("PRAGMA incremental_vacuum;")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager

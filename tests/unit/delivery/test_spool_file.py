@@ -144,14 +144,18 @@ def test_no_record_that_was_settled_comes_back_after_a_repair(tmp_path):
     file.close()
 
 
+def append_many(file):
+    for number in range(6, 1000):
+        file.append([frame(number)], [], [])
+
+
 def test_a_full_disk_refuses_and_goes_on_when_there_is_room_again(tmp_path):
     file = written(tmp_path, 5)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, hard))
     try:
         with pytest.raises((sqlite3.Error, OSError)):
-            for number in range(6, 1000):
-                file.append([frame(number)], [], [])
+            append_many(file)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     held = file.totals.records

@@ -1,0 +1,174 @@
+"""Buffer and spool as one: order, numbers and the balance, with a real file."""
+
+import resource
+
+import numpy as np
+import pytest
+
+from agent.collection.series_table import SeriesTable
+from agent.collection.threads import WorkerThreads
+from agent.contracts import Kept
+from agent.delivery.outbox import Outbox
+from agent.delivery.spool import Spool, SpoolSettings
+from agent.delivery.spool_bounds import SpoolBounds
+from agent.model import Batch, Event, Gap, PointFlag, Series
+from agent.resilience.buffer import BatchBuffer, BufferSettings
+from agent.testing.clock import FakeClock
+
+
+class KeepNewest:
+    def keep(self, block, budget):
+        index = np.arange(len(block))[-budget:] if budget else np.arange(0)
+        return Kept(index, block.weights[index])
+
+
+class Run:
+    """One life of an agent over the same folder."""
+
+    def __init__(self, folder, run, **settings):
+        self.clock, self.table, self.workers, self.events = FakeClock(), SeriesTable(), WorkerThreads(), []
+        self.series = [Series("load_1m"), Series("cpu_ratio", (("core", "1"),), "ratio")]
+        self.spool = Spool(
+            "sink:x",
+            folder,
+            SpoolSettings(**settings),
+            run=run,
+            table=self.table,
+            workers=self.workers,
+            clock=self.clock,
+            emit=lambda kind, component, *level, **detail: self.events.append(kind),
+        )
+        self.outbox = Outbox(
+            BatchBuffer("x", BufferSettings(), KeepNewest(), clock=self.clock), self.spool, self.clock, run
+        )
+
+    def put(self, number, flags=None):
+        ids = np.array(self.table.ids(self.series), np.uint32)
+        flags = None if flags is None else np.array(flags, np.uint8)
+        self.outbox.buffer.put(Batch(number * 10**9, self.clock.monotonic_s(), ids, np.full(2, float(number)), flags))
+
+    def check(self):
+        counts = self.outbox.counts()
+        assert counts.is_balanced, counts
+        return counts
+
+    async def drained(self, count=64):
+        found = []
+        while (group := await self.outbox.take(count, 1 << 20)) is not None:
+            self.check()
+            found += [(group.epoch, group.first_seq + n, one) for n, one in enumerate(group.records)]
+            self.outbox.settle(group)
+            self.check()
+        return found
+
+    async def end(self):
+        await self.outbox.close()
+        self.workers.stop()
+
+
+async def test_a_sink_that_keeps_up_never_touches_the_disk(tmp_path):
+    run = Run(tmp_path / "spool", "r1")
+    run.put(1)
+    assert [seq for _, seq, _ in await run.drained()] == [1]
+    assert not (tmp_path / "spool").exists()
+    await run.end()
+
+
+async def test_what_was_spilled_comes_back_in_order_and_balanced(tmp_path):
+    run = Run(tmp_path, "r1")
+    for number in range(1, 4):
+        run.put(number)
+    run.outbox.buffer.put(Event(9, "x.happened", "c", detail={"n": 1}))
+    assert await run.outbox.spill()
+    assert run.check().spooled == 6
+    run.put(4)
+    assert await run.outbox.spill()
+    found = await run.drained(2)
+    assert [seq for _, seq, _ in found] == [1, 2, 3, 4, 5]
+    assert [one.time_ns for _, _, one in found if isinstance(one, Batch)] == [n * 10**9 for n in (1, 2, 3, 4)]
+    assert run.check().delivered == 8
+    await run.end()
+
+
+async def test_a_group_in_hand_comes_back_under_its_own_run_and_number_and_the_rest_under_the_new_one(tmp_path):
+    first = Run(tmp_path, "r1")
+    for number in (1, 2):
+        first.put(number)
+    hand = await first.outbox.take(64, 1 << 20)
+    assert (hand.first_seq, hand.ids) == (1, ())
+    first.put(3)
+    assert await first.outbox.spill()
+    first.check()
+    await first.end()
+    assert first.check().spooled == 6
+    second = Run(tmp_path, "r2")
+    second.table.ids([Series("something_else")])
+    found = await second.drained()
+    assert [(epoch, seq) for epoch, seq, _ in found] == [("r1", 1), ("r1", 2), ("", 1)]
+    named = [str(second.table.definition(int(one))) for one in found[0][2].ids]
+    assert named == ["load_1m", 'cpu_ratio{core="1"}']
+    assert second.check().delivered == 6
+    await second.end()
+
+
+async def test_records_numbered_out_of_the_spool_keep_their_numbers_over_a_restart(tmp_path):
+    first = Run(tmp_path, "r1")
+    for number in (1, 2, 3):
+        first.put(number)
+    await first.outbox.spill()
+    assert (await first.outbox.take(2, 1 << 20)).first_seq == 1
+    await first.end()
+    second = Run(tmp_path, "r2")
+    assert [(epoch, seq) for epoch, seq, _ in await second.drained()] == [("r1", 1), ("r1", 2), ("", 1)]
+    await second.end()
+
+
+async def test_a_full_spool_drops_the_oldest_ordinary_points_first_and_tells_how_many(tmp_path):
+    run = Run(tmp_path, "r1", bounds=SpoolBounds(max_bytes=20_000))
+    for number in range(1, 301):
+        run.put(number, [0, PointFlag.CRITICAL.value])
+        if number % 10 == 0:
+            assert await run.outbox.spill()
+            run.check()
+    counts = run.check()
+    assert run.spool.bytes <= 21_000
+    assert set(counts.dropped) == {"overflow"}
+    found = [one for _, _, one in await run.drained()]
+    gaps = sum(one.points for one in found if isinstance(one, Gap))
+    assert gaps <= counts.dropped_points
+    ordinary = [one for one in found if isinstance(one, Batch) and one.points == 2]
+    critical = [one for one in found if isinstance(one, Batch) and one.points == 1]
+    assert critical
+    assert max(one.time_ns for one in critical) < min((one.time_ns for one in ordinary), default=2**63)
+    await run.end()
+
+
+async def test_a_full_disk_keeps_the_points_in_memory_and_recovers_alone(tmp_path):
+    run = Run(tmp_path, "r1")
+    run.put(1)
+    await run.outbox.spill()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        run.put(2)
+        assert not await run.outbox.spill()
+        assert run.check().buffered == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.events == ["spool.failed"]
+    run.clock.advance(6.0)
+    assert await run.outbox.spill()
+    assert run.events == ["spool.failed", "spool.recovered"]
+    assert [seq for _, seq, _ in await run.drained()] == [1, 2]
+    await run.end()
+
+
+@pytest.mark.parametrize("is_careful", [False, True])
+async def test_careful_groups_are_on_disk_before_they_are_sent(tmp_path, is_careful):
+    run = Run(tmp_path, "r1", before_sending=is_careful)
+    run.put(1)
+    group = await run.outbox.take(64, 1 << 20)
+    assert bool(group.ids) is is_careful
+    run.outbox.settle(group)
+    run.check()
+    await run.end()
