@@ -90,6 +90,13 @@ def assert_whole(run):
     assert run == [float(n) for n in range(int(run[0]), int(run[0]) + len(run))]
 
 
+def spool(command, config):
+    """Exit code and lines of `rebellion spool COMMAND`."""
+    with Process("spool", command, "--config", str(config)) as process:
+        code = process.wait()
+        return code, process.lines
+
+
 def kill(process):
     process.kill(signal.SIGKILL)
     process.wait()
@@ -161,3 +168,27 @@ def test_a_damaged_file_is_put_aside_and_said_and_the_agent_runs(host):
     agent.wait_for("sink.acked_first")
     assert agent.end() == 0
     assert (folder / "spool.db.damaged-1").exists()
+
+
+def test_a_spool_is_shown_checked_exported_and_drained_from_the_command_line(host):
+    config = host.folder / "agent.toml"
+    agent = host.start_agent()
+    wait_until(lambda: host.spooled() > 10, "the spool grows")
+    code, lines = spool("drain", config)
+    assert code == 1
+    assert "in use by another process" in lines[-1]
+    kill(agent)
+    records = host.spooled()
+    assert spool("status", config)[1][0].startswith(f"websocket: {records} records")
+    assert spool("verify", config) == (0, [f"websocket: {records} records are whole, 0 are damaged"])
+    code, lines = spool("export", config)
+    exported = [json.loads(line) for line in lines]
+    assert (code, len(exported)) == (0, records)
+    ticks = [
+        one["value"] for line in exported for one in line.get("metrics", ()) if one["series"] == "agent_ticks_total"
+    ]
+    host.start_hub()
+    code, lines = spool("drain", config)
+    assert (code, lines[-1]) == (0, "everything is delivered")
+    assert host.spooled() == 0
+    assert host.runs()[0] == ticks
