@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from agent.config.load_hub import is_loopback, parse_listen
 from agent.config.schema import HubSection
+from agent.dashboard.door import host_name
 from agent.errors import ConfigError, ConfigProblem
 
-__all__ = ["Access", "ListenAddress", "is_same_origin", "tls_context"]
+__all__ = ["Access", "ListenAddress", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Access:
         that it points at 127.0.0.1.
         """
         if self._read_digest is None:
-            return is_loopback(peer_host.removeprefix("::ffff:")) and is_loopback(_host_name(host_header))
+            return is_loopback(peer_host.removeprefix("::ffff:")) and is_loopback(host_name(host_header))
         return hmac.compare_digest(_digest(query_token or _bearer(authorization)), self._read_digest)
 
     def _require_protection(self, config: HubSection) -> None:
@@ -76,14 +75,6 @@ class Access:
             raise _problem("listen", f"{self.listen} is not loopback and TLS is not configured", hint)
         if not config.agent_tokens_file:
             raise _problem("agent_tokens_file", f"must be set to listen on {self.listen}", "lines of: agent token")
-
-
-def is_same_origin(headers: Mapping[str, str]) -> bool:
-    """True when the request comes from a page of this hub, or from no page at all. Header names in lower case."""
-    if "origin" not in headers:
-        return True
-    site = urlsplit(headers["origin"]).netloc
-    return bool(site) and site == headers.get("host")
 
 
 def tls_context(config: HubSection) -> ssl.SSLContext | None:
@@ -150,10 +141,6 @@ def _bearer(authorization: str | None) -> str:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-def _host_name(host_header: str) -> str:
-    return (urlsplit(f"//{host_header}").hostname or "") if host_header else ""
 
 
 def _problem(key: str, message: str, hint: str = "") -> ConfigError:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from email.utils import formatdate
-from http import HTTPStatus
-
 from websockets.asyncio.server import ServerConnection
-from websockets.datastructures import Headers, MultipleValuesError
+from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request, Response
 
 from agent.clock import Clock
 from agent.contracts import Logger
-from agent.dashboard import CONTENT_SECURITY_POLICY
-from agent.hub.access import Access, is_same_origin
+from agent.dashboard.answers import json_answer, parse_target
+from agent.dashboard.door import LIVE_PATH, handshake_problem, is_same_origin, peer_text, response
+from agent.dashboard.live_pages import LIVE_SUBPROTOCOL
+from agent.hub.access import Access
 from agent.hub.counters import HubCounters
-from agent.hub.http_api import Answer, HttpApi, parse_target
-from agent.hub.ingest import peer_text
-from agent.hub.live import LIVE_SUBPROTOCOL
+from agent.hub.http_api import HttpApi
 from agent.protocol.codec import SUBPROTOCOLS
 
-__all__ = ["INGEST_PATH", "LIVE_PATH", "Gate", "LibraryLog", "connection_class"]
+__all__ = ["INGEST_PATH", "Gate"]
 
 INGEST_PATH = "/api/v1/ingest"
-LIVE_PATH = "/api/v1/live"
 
 _SUBPROTOCOLS = {INGEST_PATH: tuple(SUBPROTOCOLS), LIVE_PATH: (LIVE_SUBPROTOCOL,)}
-
-_SECURITY_HEADERS = (
-    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-)
 
 
 class Gate:
@@ -69,7 +57,7 @@ class Gate:
             return self._judge_page(connection, headers)
         answer = await self._api.answer(path, query)
         self._counters.requests[answer.status] += 1
-        return self._response(answer)
+        return response(answer, self._clock.wall_ns())
 
     def token_agent(self, connection: ServerConnection) -> str | None:
         """The agent whose token let this connection in; None when no tokens are asked for."""
@@ -90,12 +78,8 @@ class Gate:
         return self._judge_subprotocol(connection, headers, LIVE_PATH)
 
     def _judge_subprotocol(self, connection: ServerConnection, headers: dict[str, str], path: str) -> Response | None:
-        if "upgrade" not in headers:
-            return self._refuse(connection, 426, "a WebSocket is needed")
-        offered = {name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")}
-        if offered.isdisjoint(_SUBPROTOCOLS[path]):
-            return self._refuse(connection, 400, f"subprotocol must be one of {', '.join(_SUBPROTOCOLS[path])}")
-        return None
+        problem = handshake_problem(headers, _SUBPROTOCOLS[path])
+        return self._refuse(connection, *problem) if problem is not None else None
 
     def _may_read(
         self, connection: ServerConnection, headers: dict[str, str], path: str, query: dict[str, str]
@@ -109,46 +93,4 @@ class Gate:
         self._counters.requests[status] += 1
         self._counters.refused[status] += 1
         self._log.warning("connection.refused", agent="", peer=peer_text(connection), code=status, reason=reason)
-        return self._response(Answer(status, f'{{"error":"{reason}"}}\n'.encode()))
-
-    def _response(self, answer: Answer) -> Response:
-        headers = Headers(
-            [
-                ("Content-Type", answer.content_type),
-                ("Content-Length", str(len(answer.body))),
-                ("Connection", "close"),
-                ("Date", formatdate(self._clock.wall_ns() / 1e9, usegmt=True)),
-                *_SECURITY_HEADERS,
-            ]
-        )
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            headers["WWW-Authenticate"] = 'Bearer realm="rebellion"'
-        return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
-
-
-def connection_class(log: Logger) -> type[ServerConnection]:
-    """A connection that says in one line when it ended before it became a request."""
-
-    class LoggedConnection(ServerConnection):
-        def connection_lost(self, exc: Exception | None) -> None:
-            error = self.protocol.handshake_exc
-            super().connection_lost(exc)
-            hung_up = exc is not None or (error is not None and isinstance(error.__cause__, EOFError))
-            if self.request is None and not hung_up:
-                reason = str(error) if error is not None else "no request in time"
-                log.warning("connection.refused", agent="", peer=peer_text(self), code=0, reason=reason)
-
-    return LoggedConnection
-
-
-class LibraryLog(logging.Handler):
-    """Turns the server library's errors into one line of ours each; its chatter goes nowhere."""
-
-    def __init__(self, log: Logger) -> None:
-        super().__init__(logging.ERROR)
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Log the error's text, without its traceback."""
-        error = record.exc_info[1] if record.exc_info else None
-        self._log.error("connection.failed", reason=record.getMessage(), error=f"{type(error).__name__}: {error}"[:200])
+        return response(json_answer({"error": reason}, status), self._clock.wall_ns())

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from agent.clock import Clock
 from agent.config.schema import HubSection
 from agent.contracts import Logger
+from agent.dashboard.door import peer_text
 from agent.errors import ProtocolError
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet, FleetAgent
@@ -27,7 +28,7 @@ from agent.protocol.session import SessionState
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
-__all__ = ["Ending", "Ingest", "IngestLink", "peer_text"]
+__all__ = ["Ending", "Ingest", "IngestLink"]
 
 HELLO_WITHIN_S = 5.0
 IDENTITY_PROBE_S = 2.0
@@ -244,12 +245,6 @@ def _closed(closed: ConnectionClosed) -> Ending:
     if received is not None:
         return Ending(received.code, received.reason)
     return Ending(CloseCode.GOING_AWAY, sent.reason if sent is not None and sent.reason else "connection lost")
-
-
-def peer_text(connection: ServerConnection) -> str:
-    """Address and port of the other end, for logs."""
-    address = connection.remote_address
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
 
 
 def _close_reason(reason: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +17,16 @@ from websockets.typing import Subprotocol
 from agent.clock import Clock
 from agent.config.schema import HubSection
 from agent.contracts import Logger
+from agent.dashboard.answers import parse_target
+from agent.dashboard.door import LIVE_PATH, connection_class, library_logger
+from agent.dashboard.live_pages import LIVE_SUBPROTOCOL
 from agent.hub.access import Access, ListenAddress, tls_context
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet
-from agent.hub.gate import LIVE_PATH, Gate, LibraryLog, connection_class
-from agent.hub.http_api import HttpApi, parse_target
+from agent.hub.gate import Gate
+from agent.hub.http_api import HttpApi
 from agent.hub.ingest import Ingest
-from agent.hub.live import LIVE_SUBPROTOCOL, Live
+from agent.hub.live import Live
 from agent.hub.metrics import hub_metrics
 from agent.hub.state_folder import StateFolder
 from agent.hub.store import Store, StoreError
@@ -55,7 +57,7 @@ class _Parts:
     async def handle(self, connection: ServerConnection) -> None:
         """Serve one WebSocket connection to its end."""
         if connection.request is not None and parse_target(connection.request.path)[0] == LIVE_PATH:
-            await self.live.serve(connection)
+            await self.live.pages.serve(connection)
         else:
             await self.ingest.serve(connection, self.gate.token_agent(connection))
 
@@ -106,7 +108,7 @@ class Hub:
                 reader,
                 reading,
                 clock=self._clock,
-                metrics=lambda: hub_metrics(self._counters, fleet, writer, live.page_count),
+                metrics=lambda: hub_metrics(self._counters, fleet, writer, len(live.pages)),
                 is_healthy=lambda: writer.is_healthy,
             )
             gate = Gate(self._access, api, self._counters, self._clock, self._log)
@@ -129,7 +131,7 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             keepers = [
                 tasks.create_task(parts.writer.run(), name="hub:write"),
-                tasks.create_task(parts.live.run(), name="hub:agents"),
+                tasks.create_task(parts.live.pages.run(), name="hub:agents"),
                 tasks.create_task(self._expire(parts.writer), name="hub:expire"),
             ]
             try:
@@ -163,18 +165,12 @@ class Hub:
                 ping_timeout=_PING_EVERY_S,
                 close_timeout=_CLOSE_WITHIN_S,
                 max_size=self._config.max_frame_bytes,
-                logger=self._library_log(),
+                logger=library_logger("rebellion.hub", self._log),
                 create_connection=connection_class(self._log),
             )
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise OSError(f"hub.listen: cannot listen on {listen}: {reason}; choose another address or port") from None
-
-    def _library_log(self) -> logging.Logger:
-        """A logger of this hub's own, outside the process-wide tree, so that no other hub's lines go through it."""
-        logger = logging.Logger("rebellion.hub", logging.ERROR)
-        logger.addHandler(LibraryLog(self._log))
-        return logger
 
     def _address(self, server: Server) -> str:
         port = server.sockets[0].getsockname()[1]

@@ -10,7 +10,7 @@ from hub_support import RunningHub, SinkStage, batch
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from agent.hub import live
+from agent.dashboard import live_pages
 from agent.model import Event, Level
 
 
@@ -82,8 +82,8 @@ async def test_events_of_all_agents_come_as_they_happen(tmp_path):
 
 
 async def test_a_page_that_does_not_read_holds_up_nobody(tmp_path, monkeypatch):
-    monkeypatch.setattr(live, "_SEND_WITHIN_S", 0.2)
-    monkeypatch.setattr(live, "_WAITING_MAX", 8)
+    monkeypatch.setattr(live_pages, "_SEND_WITHIN_S", 0.2)
+    monkeypatch.setattr(live_pages, "_WAITING_MAX", 8)
     async with (
         RunningHub(tmp_path) as hub,
         open_page(hub, max_queue=1, close_timeout=0.1) as page,
@@ -120,7 +120,7 @@ async def test_only_pages_of_this_hub_may_listen(tmp_path):
 
 
 async def test_more_pages_than_allowed_are_put_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(live.Live.__init__, "__kwdefaults__", {"max_pages": 1})
+    monkeypatch.setattr(live_pages.LivePages.__init__, "__kwdefaults__", {"max_pages": 1})
     async with RunningHub(tmp_path) as hub, open_page(hub) as first:
         await next_of(first, "agents")
         async with open_page(hub) as second:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from agent.config.schema import HubSection
+from agent.dashboard.door import is_same_origin
 from agent.errors import ConfigError
-from agent.hub.access import Access, is_same_origin, tls_context
+from agent.hub.access import Access, tls_context
 
 
 @pytest.fixture
