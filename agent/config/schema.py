@@ -102,6 +102,7 @@ class SpoolSection(Section, frozen=True):
         "interval"  # interval: what waited for commit_s; batch: each before it is sent
     )
     commit_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    drain_ratio: Annotated[float, Meta(ge=0, le=10_000)] = 20.0  # points of a backlog for each live one; 0 = unpaced
 
 
 class CollectorSection(Section, frozen=True):
