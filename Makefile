@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint clean install uninstall mutate bench-agent bench-buffer bench-collectors bench-resilience bench-sampling bench-transformer
+.PHONY: help demo test test-system lint clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -83,6 +83,20 @@ install:
 ## make uninstall  remove it again; configuration and state stay
 uninstall:
 	@systemd/install.sh uninstall
+
+## make dist       sdist and wheel into dist/
+dist: $(VENV)/dev.stamp
+	@$(BIN)/python packaging/make_dist.py . dist
+
+## make deb        dist/rebellion-agent_*.deb for the Debian that this machine runs, with its own environment
+PACKAGED := $(shell find agent plugins etc systemd packaging docs -type f ! -name '*.pyc')
+build/deb.stamp: $(PACKAGED) requirements.lock requirements-build.lock pyproject.toml
+	@rm -f dist/rebellion-agent_*.deb
+	@PYTHON=$(DEB_PYTHON) packaging/make_deb.sh
+	@mkdir -p build && touch $@
+
+DEB_PYTHON ?= /usr/bin/python3
+deb: build/deb.stamp
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -2,19 +2,23 @@
 # Installs or removes Rebellion on this machine; `make install` and `make uninstall` call it.
 #
 #   PREFIX   the program's own environment            /opt/rebellion
+#   LIBDIR   units, user and folders                  /usr/local/lib
+#   BINDIR   the command                              /usr/local/bin
 #   DESTDIR  put everything below this folder instead of /, and touch no service (for packagers)
 #   PYTHON   the Python (>= 3.11) to build on         python3
 set -eu
 
 PREFIX=${PREFIX:-/opt/rebellion}
+LIBDIR=${LIBDIR:-/usr/local/lib}
+BINDIR=${BINDIR:-/usr/local/bin}
 DESTDIR=${DESTDIR:-}
 PYTHON=${PYTHON:-python3}
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 
 target=$DESTDIR$PREFIX
 config=$DESTDIR/etc/rebellion
-lib=$DESTDIR/usr/local/lib
-command=$DESTDIR/usr/local/bin/rebellion
+lib=$DESTDIR$LIBDIR
+command=$DESTDIR$BINDIR/rebellion
 marker=.rebellion-install
 building=
 
@@ -64,7 +68,7 @@ build_environment() {
     cp "$SOURCE/systemd/launcher" "$building/bin/rebellion"
     chmod 755 "$building/bin/rebellion"
     mkdir -p "$building/share/rebellion"
-    cp -R "$SOURCE/etc" "$SOURCE/docs" "$building/share/rebellion/"
+    cp -R "$SOURCE/etc" "$SOURCE/docs" "$SOURCE/systemd/drop-ins" "$building/share/rebellion/"
     "$building/bin/rebellion" version >"$building/$marker"
 }
 
