@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.api import CollectError, CollectorContext, Recorder
+from plugins.collectors.processes.stat_files import StatFiles, open_count_allowed
 
 if TYPE_CHECKING:
     from plugins.collectors.processes import Config
@@ -23,7 +24,6 @@ STATES = {
     "t": "traced",
     "I": "idle",
 }
-_STAT_BYTES = 1024
 KERNEL_THREAD = 0x0020_0000
 """Bit of the flags of a thread that belongs to the kernel."""
 
@@ -63,6 +63,7 @@ class Processes:
         self._cpu = context.family("process_cpu_cores", label="process", unit="cores")
         self._memory = context.family("process_resident_bytes", label="process", unit="bytes")
         self._count = context.family("process_instances_count", label="process")
+        self._files = StatFiles(config.proc_dir, open_count_allowed())
         self._before: dict[tuple[int, int], int] = {}
         self._before_s: float | None = None
 
@@ -84,6 +85,10 @@ class Processes:
         self._record_top(out, usage, now_s)
         self._before, self._before_s = seen, now_s
 
+    def close(self) -> None:
+        """Let go of the open files."""
+        self._files.close()
+
     def _add(self, usage: Usage, pid: int, stat: ProcessStat) -> None:
         """A process that was not there before is new since: all its ticks are of this interval."""
         usage.count += 1
@@ -104,12 +109,13 @@ class Processes:
             out.add(self._count[name], usage[name].count)
 
     def _stats(self) -> Iterator[tuple[int, ProcessStat]]:
-        for entry in os.listdir(self._config.proc_dir):  # noqa: PTH208 - a Path per process costs more than its read
-            if entry.isdigit():
-                text = _read(f"{self._config.proc_dir}/{entry}/stat")
-                stat = parsed(text) if text else None
-                if stat is not None:
-                    yield int(entry), stat
+        entries = [entry for entry in os.listdir(self._config.proc_dir) if entry.isdigit()]  # noqa: PTH208 - one call, no Path each
+        self._files.keep_only(entries)
+        for entry in entries:
+            text = self._files.read(entry)
+            stat = parsed(text) if text else None
+            if stat is not None:
+                yield int(entry), stat
 
 
 def parsed(text: bytes) -> ProcessStat | None:
@@ -130,17 +136,3 @@ def parsed(text: bytes) -> ProcessStat | None:
 def _name(name: str, flags: int) -> str:
     """Threads of the kernel without what they are at, so that all of `kworker/0:1-events` and its like are one."""
     return name.partition("/")[0] if flags & KERNEL_THREAD else name
-
-
-def _read(path: str) -> bytes:
-    """The file's text; nothing when the process has ended meanwhile or is hidden."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(descriptor, _STAT_BYTES)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
