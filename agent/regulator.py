@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.collection.schedule import Schedule
 from agent.contracts import Reading
 from agent.model import Level
-from agent.resilience.host_readers import OwnCpu, own_memory_ratio, stall_ratio
+from agent.resilience.host_readers import OwnCpu, OwnMemory, StallRatio
 from agent.resilience.load_control import Decision, LoadControl
 from agent.resilience.pressure import PressureReader
 
@@ -85,6 +84,6 @@ def host_pressures(clock: Clock) -> dict[str, PressureReader]:
     """
     return {
         "own_cpu": OwnCpu(clock),
-        "own_memory": partial(own_memory_ratio, OWN_MEMORY_LIMIT_BYTES),
-        "memory_stall": partial(stall_ratio, "memory"),
+        "own_memory": OwnMemory(OWN_MEMORY_LIMIT_BYTES),
+        "memory_stall": StallRatio("memory"),
     }

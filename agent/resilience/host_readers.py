@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.clock import Clock
+from agent.procfs import ProcFile, key_values
 
-__all__ = ["OwnCpu", "own_memory_ratio", "stall_ratio"]
+__all__ = ["OwnCpu", "OwnMemory", "StallRatio"]
 
 CGROUP = Path("/sys/fs/cgroup")
 PRESSURE = Path("/proc/pressure")
 STATM = Path("/proc/self/statm")
-NO_LIMIT = "max"
+NO_LIMIT = b"max"
 
 
 def _used_s() -> float:
@@ -56,37 +57,56 @@ class OwnCpu:
         return (used_s - used_before_s) / max(now_s - since_s, self._window_s) / self._max_ratio
 
 
-def own_memory_ratio(max_bytes: int, cgroup: Path = CGROUP, statm: Path = STATM) -> float:
+class OwnMemory:
     """Memory in use over the limit: the cgroup's own where it has one, else this process's over `max_bytes`.
 
-    Raises:
-        OSError: Neither can be read.
+    Args:
+        max_bytes: The limit where the cgroup has none, > 0.
+        cgroup: Folder of the cgroup.
+        statm: Where the kernel tells what this process uses, in pages.
     """
-    try:
-        limit = (cgroup / "memory.max").read_text().strip()
-        if limit != NO_LIMIT:
-            return _working_set_bytes(cgroup) / int(limit)
-    except (OSError, ValueError):
-        pass
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / max_bytes
+
+    def __init__(self, max_bytes: int, cgroup: Path = CGROUP, statm: Path = STATM) -> None:
+        self._max_bytes = max_bytes
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._limit, self._current, self._stat = (
+            ProcFile(str(cgroup / f"memory.{what}")) for what in ("max", "current", "stat")
+        )
+        self._statm = ProcFile(str(statm))
+
+    def __call__(self) -> float:
+        """The ratio, >= 0.
+
+        Raises:
+            CollectError: Neither can be read.
+        """
+        limit = self._limit.read_if_there().strip()
+        if limit and limit != NO_LIMIT:
+            return self._working_set_bytes() / int(limit)
+        return int(self._statm.read().split()[1]) * self._page_bytes / self._max_bytes
+
+    def _working_set_bytes(self) -> int:
+        """What the group uses, less the file cache that the kernel would give back at once."""
+        cache = key_values(self._stat.read()).get(b"inactive_file", b"0")
+        return max(0, int(self._current.read()) - int(cache))
 
 
-def _working_set_bytes(cgroup: Path) -> int:
-    """What the group uses, less the file cache that the kernel would give back at once."""
-    stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
-    return max(0, int((cgroup / "memory.current").read_text()) - int(stat.get("inactive_file", 0)))
-
-
-def stall_ratio(kind: str, folder: Path = PRESSURE) -> float:
+class StallRatio:
     """Share of the last ten seconds in which something waited for a resource.
 
     Args:
         kind: "cpu", "memory" or "io".
         folder: Where the kernel tells it.
-
-    Raises:
-        OSError: The kernel does not tell it.
     """
-    first = (folder / kind).read_text().splitlines()[0]
-    fields = dict(part.split("=") for part in first.split()[1:])
-    return float(fields["avg10"]) / 100
+
+    def __init__(self, kind: str, folder: Path = PRESSURE) -> None:
+        self._file = ProcFile(str(folder / kind))
+
+    def __call__(self) -> float:
+        """The ratio, 0 ... 1.
+
+        Raises:
+            CollectError: The kernel does not tell it.
+        """
+        text = self._file.read()
+        return float(text[text.index(b"avg10=") + 6 :].split(None, 1)[0]) / 100

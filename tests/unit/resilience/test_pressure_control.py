@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from agent.clock import SystemClock
+from agent.errors import CollectError
 from agent.model import Batch, PointFlag
 from agent.resilience.buffer import BatchBuffer
 from agent.resilience.buffer_settings import BufferSettings
 from agent.resilience.codel import QueueDelay
 from agent.resilience.control import AdaptiveRate, Hysteresis
-from agent.resilience.host_readers import OwnCpu, own_memory_ratio, stall_ratio
+from agent.resilience.host_readers import OwnCpu, OwnMemory, StallRatio
 from agent.resilience.load_control import Decision, LoadControl
 from agent.resilience.pressure import GuardedReader
 from agent.resilience.sampler_guard import Newest
@@ -125,27 +126,25 @@ def test_51_the_cgroup_limit_is_the_limit_where_there_is_one(tmp_path: Path) -> 
     (tmp_path / "memory.current").write_text("300\n")
     (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 100\n")
     (tmp_path / "memory.max").write_text("400\n")
-    assert own_memory_ratio(1 << 30, tmp_path, statm) == 0.5
+    read = OwnMemory(1 << 30, tmp_path, statm)
+    assert read() == 0.5
     (tmp_path / "memory.max").write_text("max\n")
-    assert own_memory_ratio(1 << 30, tmp_path, statm) == 256 * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
-    assert own_memory_ratio(1 << 30, tmp_path / "none", statm) > 0
+    assert read() == 256 * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+    assert OwnMemory(1 << 30, tmp_path / "none", statm)() == read()
 
 
 def test_51_stalls_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
     (tmp_path / "io").write_text(
         "some avg10=12.50 avg60=1.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0 avg300=0 total=0\n"
     )
-    assert stall_ratio("io", tmp_path) == 0.125
-    with pytest.raises(OSError, match="cpu"):
-        stall_ratio("cpu", tmp_path)
+    assert StallRatio("io", tmp_path)() == 0.125
+    with pytest.raises(CollectError, match="cpu"):
+        StallRatio("cpu", tmp_path)()
 
 
 def test_51_reading_the_real_host_takes_well_under_a_millisecond() -> None:
     clock = SystemClock()
-    cpu = OwnCpu(clock)
-    readers = [
-        GuardedReader(read, clock) for read in (cpu, lambda: own_memory_ratio(1 << 28), lambda: stall_ratio("cpu"))
-    ]
+    readers = [GuardedReader(read, clock) for read in (OwnCpu(clock), OwnMemory(1 << 28), StallRatio("cpu"))]
     costs = []
     for _ in range(20):
         began_s = clock.monotonic_s()
