@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from agent.clock import Clock
 from agent.collection.recorder import RateSource, TickRecorder
@@ -75,7 +75,7 @@ class RunningCollector:
     clock: Clock
     stats: CollectorStats = field(default_factory=CollectorStats)
     _collector: Collector | None = None
-    _job: Job[object] | None = None
+    _job: Job[Any] | None = None
     _due_s: float | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -165,7 +165,7 @@ class RunningCollector:
         deadline = asyncio.timeout(self.settings.deadline_s)
         try:
             async with deadline:
-                returned = await self._call(self._collect_with, recorder)
+                returned = await self._collect_with(recorder)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -176,11 +176,15 @@ class RunningCollector:
             raise ContractError(self.name, "collector", f"collect() returns None (got {returned!r:.80})")
         return recorder.samples
 
-    def _collect_with(self, recorder: TickRecorder) -> Awaitable[None] | None:
-        """On a worker thread; a coroutine function only makes its coroutine here, which `_call` awaits on the loop."""
+    async def _collect_with(self, recorder: TickRecorder) -> object:
+        """A coroutine function promises not to block and runs here; anything else, building included, on a worker thread."""
         if self._collector is None:
-            self._collector = self.build()
-        return self._collector.collect(recorder)
+            building = self._job = self.workers.submit(self.build)
+            self._collector = await building.done
+        collect = self._collector.collect
+        if inspect.iscoroutinefunction(collect):
+            return await collect(recorder)
+        return await self._call(collect, recorder)
 
     async def _call(self, function: Callable[..., object], *args: object) -> object:
         self._job = self.workers.submit(function, *args)

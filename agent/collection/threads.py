@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -22,35 +23,36 @@ class Job(Generic[T]):
     """One blocking call.
 
     Attributes:
+        loop: Where its outcome goes.
         done: Resolves on the event loop with the result; cancelling it stops the waiting, not the call.
         is_running: True from submission until the call has returned, also after `done` was cancelled.
     """
 
-    __slots__ = ("_call", "_loop", "done", "is_running")
+    __slots__ = ("_call", "_error", "_result", "done", "is_running", "loop")
 
     def __init__(self, call: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
-        self._call = call
-        self._loop = loop
+        self.loop = loop
         self.done: asyncio.Future[T] = loop.create_future()
         self.is_running = True
+        self._call = call
+        self._result: Any = None
+        self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Make the call on this thread and hand its outcome to the event loop."""
-        result: Any = None
-        error: BaseException | None = None
+        """Make the call on this thread and keep its outcome."""
         try:
-            result = self._call()
+            self._result = self._call()
         except BaseException as raised:  # noqa: BLE001 - a plugin's SystemExit must reach the loop, not end the worker
-            error = raised
+            self._error = raised
         self.is_running = False
-        with suppress(RuntimeError):  # the loop may be closed by the time a stuck call returns
-            self._loop.call_soon_threadsafe(self._settle, result, error)
 
-    def _settle(self, result: Any, error: BaseException | None) -> None:
+    def settle(self) -> None:
+        """Hand the outcome over; on the event loop, after `run`."""
+        error = self._error
         if self.done.done():
             return
         if error is None:
-            self.done.set_result(result)
+            self.done.set_result(self._result)
         elif isinstance(error, Exception) and not isinstance(error, StopIteration):
             self.done.set_exception(error)
         else:
@@ -75,6 +77,9 @@ class WorkerThreads:
     `patience_s`, somebody is slow: another thread starts, up to `max_count`. Threads beyond the core end when idle.
     Threads are daemons: one that never returns cannot keep the process alive.
 
+    Waking the event loop costs more than a short call, so it is woken once for a run of calls: when no job waits any more, and
+    every `patience_s` while one does.
+
     Args:
         core_count: Threads kept while idle, >= 1.
         max_count: Most threads at once, stuck ones included.
@@ -86,10 +91,12 @@ class WorkerThreads:
         self._max_count = max_count
         self._patience_s = patience_s
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._ended: deque[Job[Any]] = deque()
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
         self._started = 0
+        self._is_stopping = False
         self._grow_timer: asyncio.TimerHandle | None = None
 
     def stats(self) -> ThreadStats:
@@ -118,6 +125,7 @@ class WorkerThreads:
 
     def stop(self) -> None:
         """Let idle threads end; stuck ones end with the process. Safe twice."""
+        self._is_stopping = True
         if self._grow_timer is not None:
             self._grow_timer.cancel()
             self._grow_timer = None
@@ -126,7 +134,9 @@ class WorkerThreads:
 
     def _grow(self, loop: asyncio.AbstractEventLoop) -> None:
         self._grow_timer = None
-        if self._jobs.empty():
+        has_waiting = not self._jobs.empty()
+        self._settle_ended()
+        if not has_waiting:
             return
         if self._threads < self._max_count:
             self._start_thread()
@@ -142,8 +152,19 @@ class WorkerThreads:
     def _work(self) -> None:
         while (job := self._wait_for_job()) is not None:
             job.run()
+            self._ended.append(job)
+            if self._jobs.empty() or self._is_stopping:
+                self._wake(job.loop)
         with self._lock:
             self._threads -= 1
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop may be closed by the time a stuck call returns
+            loop.call_soon_threadsafe(self._settle_ended)
+
+    def _settle_ended(self) -> None:
+        while self._ended:
+            self._ended.popleft().settle()
 
     def _wait_for_job(self) -> Job[Any] | None:
         with self._lock:

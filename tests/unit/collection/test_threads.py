@@ -19,8 +19,10 @@ async def test_result_and_error_come_back_to_the_loop(workers):
         await workers.run(divmod, 7, 0)
 
 
-async def test_healthy_calls_share_the_core_thread(workers):
-    names = [await workers.run(lambda: threading.current_thread().name) for _ in range(20)]
+async def test_healthy_calls_share_the_core_thread():
+    patient = WorkerThreads(core_count=1, patience_s=60.0)
+    names = [await patient.run(lambda: threading.current_thread().name) for _ in range(20)]
+    patient.stop()
     assert set(names) == {"worker-1"}
 
 
@@ -32,6 +34,34 @@ async def test_a_stuck_call_does_not_hold_up_the_next_one(workers):
     release.set()
     assert await stuck.done is True
     assert not stuck.is_running
+
+
+async def test_a_call_that_ended_is_known_although_the_next_one_on_its_thread_is_stuck(workers):
+    release = threading.Event()
+    ended, stuck = workers.submit(divmod, 7, 3), workers.submit(release.wait)
+    assert await ended.done == (2, 1)
+    assert stuck.is_running
+    release.set()
+    await stuck.done
+
+
+async def test_a_run_of_short_calls_wakes_the_loop_once(workers, monkeypatch):
+    loop, wakes = asyncio.get_running_loop(), []
+    wake = loop.call_soon_threadsafe
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call: (wakes.append(call), wake(*call))[1])
+    gate = threading.Event()
+    jobs = [workers.submit(gate.wait), *(workers.submit(divmod, 7, 3) for _ in range(20))]
+    gate.set()
+    await asyncio.gather(*(job.done for job in jobs))
+    assert 1 <= len(wakes) <= 4
+
+
+async def test_a_call_that_ends_after_the_stop_is_known(workers):
+    release = threading.Event()
+    job = workers.submit(release.wait)
+    workers.stop()
+    release.set()
+    assert await job.done is True
 
 
 async def test_cancelling_stops_the_waiting_and_not_the_call(workers):
