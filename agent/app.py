@@ -29,6 +29,8 @@ from agent.systemd import notify, watchdog_s
 
 if TYPE_CHECKING:
     from agent.config.loaded import LoadedConfig
+    from agent.model import Batch
+    from agent.status.port import StatusPort
 
 __all__ = ["Agent", "run_agent"]
 
@@ -65,6 +67,7 @@ class Agent:
             transformer=make_transformer(loaded.config.transformer),
             events=self._events,
             on_tick=self._ticked,
+            on_batch=self._batched,
         )
         self._regulator = Regulator(self._pipeline, self._clock, self._events, host_pressures(self._clock))
         self._own_readings = OwnReadings(
@@ -75,6 +78,7 @@ class Agent:
             observers=self._observers,
             regulator=self._regulator,
         )
+        self._status = self._make_status_port(loaded)
         self._assembly = self._assemble(loaded)
         self._last_tick_s = self._clock.monotonic_s()
         self._reload_asked = asyncio.Event()
@@ -88,6 +92,8 @@ class Agent:
         self._observers.start()
         self._events.subscribe(self._observers.put)
         self._events.subscribe(self._note_first_ack)
+        if self._status is not None:
+            self._events.subscribe(self._status.note_event)
         sinks = [(instance, self._assembly.sink(instance)) for instance in self._loaded.sinks]
 
         def prepare() -> None:
@@ -102,6 +108,8 @@ class Agent:
                 group.create_task(self._feed_watchdog(), name="watchdog"),
                 group.create_task(self._reload_for_ever(), name="reload"),
             ]
+            if self._status is not None:
+                side_tasks.append(group.create_task(self._status.run(), name="status"))
             await self._pipeline.run(prepare, self.stop)
             for task in side_tasks:
                 task.cancel()
@@ -132,6 +140,22 @@ class Agent:
 
     def _assemble(self, loaded: LoadedConfig) -> Assembly:
         return Assembly(loaded, self._shared, self._table, self._own_readings)
+
+    def _make_status_port(self, loaded: LoadedConfig) -> StatusPort | None:
+        section = loaded.config.status
+        if not section.listen:
+            return None
+        from agent.status.api import StatusApi
+        from agent.status.history import History
+        from agent.status.port import StatusPort
+
+        history = History(section.history_s, section.history_bytes)
+        api = StatusApi(self._shared, self._pipeline, self._regulator, self._table, history)
+        return StatusPort(section.listen, api, self._clock, self._log)
+
+    def _batched(self, batch: Batch) -> None:
+        if self._status is not None:
+            self._status.note_batch(batch)
 
     def _ticked(self) -> None:
         self._last_tick_s = self._clock.monotonic_s()

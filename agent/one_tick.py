@@ -87,7 +87,11 @@ def _quick(loaded: LoadedConfig, catcher: TickCatcher) -> LoadedConfig:
     collectors = tuple(
         replace(one, section=msgspec.structs.replace(one.section, interval_s=0.0)) for one in loaded.collectors
     )
-    config = msgspec.structs.replace(loaded.config, agent=msgspec.structs.replace(loaded.config.agent, interval_s=1.0))
+    config = msgspec.structs.replace(
+        loaded.config,
+        agent=msgspec.structs.replace(loaded.config.agent, interval_s=1.0),
+        status=msgspec.structs.replace(loaded.config.status, listen=""),
+    )
     return replace(
         loaded,
         config=config,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.contracts import Reading
 from agent.model import Kind
+from agent.procfs import resident_bytes
 from agent.resilience.breaker import Breaker, CircuitState
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ __all__ = ["OwnReadings", "process_age_s"]
 
 BREAKER_STATE_VALUE = {CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2, CircuitState.FORCED_OPEN: 2}
 """What `agent_breaker_state` shows; every state that lets all calls through is 0."""
-
-_PAGE_BYTES = resource.getpagesize()
 
 
 class OwnReadings:
@@ -80,9 +79,8 @@ def _ticks(stats: TickStats) -> Iterator[Reading]:
 
 def _process() -> Iterator[Reading]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    resident_pages = int(Path("/proc/self/statm").read_bytes().split()[1])
     yield Reading("agent_cpu_ratio", usage.ru_utime + usage.ru_stime, unit="ratio", kind=Kind.RATE)
-    yield Reading("agent_rss_bytes", resident_pages * _PAGE_BYTES, unit="bytes")
+    yield Reading("agent_rss_bytes", resident_bytes(), unit="bytes")
     yield Reading("agent_threads", threading.active_count())
 
 

@@ -93,6 +93,7 @@ class Pipeline:
         transformer: One call a tick; None when it is switched off.
         events: Everything that happens is reported there.
         on_tick: Called after every tick (watchdog, readiness).
+        on_batch: Called with every batch, after the sinks' buffers have it.
         sleep: Waits for seconds; tests pass their own.
 
     Attributes:
@@ -109,6 +110,7 @@ class Pipeline:
         transformer: Transformer | None,
         events: EventBus,
         on_tick: Callable[[], None] = lambda: None,
+        on_batch: Callable[[Batch], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.settings = settings
@@ -119,6 +121,7 @@ class Pipeline:
         self._transformer = transformer
         self._events = events
         self._on_tick = on_tick
+        self._on_batch = on_batch
         self._sleep = sleep
         self._gather = Gather()
         self._gather_s = min(MAX_GATHER_S, settings.interval_s / 4) if settings.gather_s is None else settings.gather_s
@@ -191,7 +194,9 @@ class Pipeline:
         self._gather.expect(self._request_due(now_s))
         samples = await self._gather.collected(self._gather_s)
         if samples:
-            self._ship(self._batch(samples, wall_ns, now_s))
+            batch = self._batch(samples, wall_ns, now_s)
+            self._ship(batch)
+            self._on_batch(batch)
         self.stats.ticks += 1
         self.stats.last_duration_s = self._clock.monotonic_s() - now_s
         self._on_tick()

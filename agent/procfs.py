@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from agent.errors import CollectError
 
-__all__ = ["LONG_BITS", "ProcFile", "key_values"]
+__all__ = ["LONG_BITS", "ProcFile", "key_values", "resident_bytes"]
 
 LONG_BITS = 64 if sys.maxsize > 2**32 else 32
 """Where most of the kernel's running totals wrap on this machine."""
@@ -75,3 +77,8 @@ def key_values(text: bytes) -> dict[bytes, bytes]:
     """Key -> number, as text, of files whose every line is `MemTotal:  16 kB` or `pgfault 7`: one pass, no line by line."""
     words = text.replace(b" kB", b"").replace(b":", b"").split()
     return dict(zip(words[::2], words[1::2], strict=False))
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()

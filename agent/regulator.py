@@ -58,6 +58,11 @@ class Regulator:
             sender.buffer.keep_ratio = decision.sampling_ratio
             sender.retry_ratio = decision.retry_ratio
 
+    @property
+    def decision(self) -> Decision:
+        """The last decision."""
+        return self._control.decision
+
     def readings(self) -> Iterator[Reading]:
         """The last decision and what it was made from."""
         return self._control.readings()

@@ -47,9 +47,8 @@ def keys_that_need_a_restart(old: LoadedConfig, new: LoadedConfig) -> list[str]:
     keys = [
         f"agent.{key}" for key in _ONLY_AT_START if getattr(old.config.agent, key) != getattr(new.config.agent, key)
     ]
-    if old.config.transformer != new.config.transformer:
-        keys.append("transformer")
-    return keys
+    sections = ("status", "transformer")
+    return keys + [name for name in sections if getattr(old.config, name) != getattr(new.config, name)]
 
 
 async def reload_pipeline(

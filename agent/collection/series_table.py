@@ -46,6 +46,10 @@ class SeriesTable:
         known = self._series_by_id.get(series_id)
         return known if known is not None else self._retired[series_id]
 
+    def items(self) -> list[tuple[int, Series]]:
+        """Every id that is in use, with its series."""
+        return list(self._series_by_id.items())
+
     def forget_unseen(self) -> dict[int, list[Series]]:
         """Forget the series without a sample since the last call; return each id with every object that stood for it."""
         unseen = self._series_by_id.keys() - self._seen

@@ -10,6 +10,7 @@ import msgspec
 
 from agent.builtin import BUILTIN
 from agent.config.check import Checker
+from agent.config.listen import is_loopback, parse_listen
 from agent.config.loaded import CollectorInstance, Instance, LoadedConfig, PluginChoice, SinkInstance
 from agent.config.schema import AgentConfig, CollectorSection, PolicySection, SinkSection
 from agent.config.state import state_folder
@@ -89,11 +90,23 @@ class _AgentLoader:
         detectors = self._choices("detectors", tables["detectors"], {})
         configured = config.agent.state_dir if config else self._get("agent", "state_dir", "")
         state_dir = state_folder(configured, self._environ, self._checker)
+        if config is not None and config.status.listen:
+            self._check_status_port(config.status.listen)
         if config is None or self._checker.problems:
             raise ConfigError(self._checker.problems)
         return LoadedConfig(
             config, collectors, sinks, samplers, recoveries, detectors, state_dir, self._manager, self._tree
         )
+
+    def _check_status_port(self, listen: str) -> None:
+        try:
+            host, _ = parse_listen(listen)
+        except ValueError as error:
+            self._checker.report(("status", "listen"), str(error))
+            return
+        if not is_loopback(host):
+            hint = "use 127.0.0.1:8764; from elsewhere, look at the hub, or come through ssh -L 8764:127.0.0.1:8764"
+            self._checker.report(("status", "listen"), f"must be a loopback address (got {listen!r})", hint)
 
     def _get(self, section: str, key: str, default: Any) -> Any:
         """One of the agent's own values though others may be wrong; the default when this one is wrong too."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.config.check import Checker
+from agent.config.listen import is_loopback, parse_listen
 from agent.config.loaded import LoadedHubConfig
 from agent.config.schema import HubConfig, HubSection
 from agent.config.state import state_folder
 from agent.config.tree import read_tree
 from agent.errors import ConfigError
 
-__all__ = ["is_loopback", "load_hub_config", "parse_listen"]
+__all__ = ["load_hub_config"]
 
 
 def load_hub_config(paths: Sequence[str | Path] | None, environ: Mapping[str, str]) -> LoadedHubConfig:
@@ -32,28 +32,6 @@ def load_hub_config(paths: Sequence[str | Path] | None, environ: Mapping[str, st
     if checker.problems:
         raise ConfigError(checker.problems)
     return LoadedHubConfig(config, listen, state_dir, tree)
-
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Host and port of `host:port`; an IPv6 address stands in brackets.
-
-    Raises:
-        ValueError: It is not of that form.
-    """
-    host, separator, port = listen.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    is_bracketed = bare != host
-    if not separator or not bare or not port.isdecimal() or int(port) > 65535 or (":" in bare) != is_bracketed:
-        raise ValueError(f"must be host:port, as 127.0.0.1:8765 or [::1]:8765 (got {listen!r})")
-    return bare, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """True when only this machine can reach that host's address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _checked_listen(hub: HubSection, checker: Checker) -> tuple[str, int]:

@@ -20,6 +20,7 @@ __all__ = [
     "SinkBreakerSection",
     "SinkSection",
     "SpoolSection",
+    "StatusSection",
     "TransformerSection",
 ]
 
@@ -52,6 +53,14 @@ class LogSection(Section, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json", "journal"] = "auto"
+
+
+class StatusSection(Section, frozen=True):
+    """`[status]`: the agent's own port, for people and programs on this host."""
+
+    listen: str = "127.0.0.1:8764"  # host:port on loopback; port 0 = any free one; "" = off
+    history_s: PositiveSeconds = 600.0  # what its page can look back on
+    history_bytes: Annotated[int, Meta(ge=65_536)] = 2_097_152
 
 
 class TransformerSection(Section, frozen=True):
@@ -142,6 +151,7 @@ class AgentConfig(Section, frozen=True):
 
     agent: AgentSection = field(default_factory=AgentSection)
     log: LogSection = field(default_factory=LogSection)
+    status: StatusSection = field(default_factory=StatusSection)
     transformer: TransformerSection = field(default_factory=TransformerSection)
     collectors: Tables = field(default_factory=dict)
     sinks: Tables = field(default_factory=dict)

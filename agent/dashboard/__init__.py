@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 __all__ = ["CONTENT_SECURITY_POLICY", "asset"]
 
@@ -13,6 +13,7 @@ CONTENT_SECURITY_POLICY = (
 )
 """What the page is made to work under, as the value of the header; it loads nothing from anywhere else."""
 
+_STATIC = Path(__file__).with_name("static")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTENT_TYPES = {
     "css": "text/css; charset=utf-8",
@@ -36,5 +37,5 @@ def asset(path: str) -> tuple[bytes, str] | None:
     content_type = _CONTENT_TYPES.get(name.rpartition(".")[2])
     if name == path or content_type is None or not _FILE_NAME.fullmatch(name):
         return None
-    file = files(__name__).joinpath("static", name)
+    file = _STATIC / name
     return (file.read_bytes(), content_type) if file.is_file() else None

@@ -16,6 +16,7 @@ from agent.config.schema import (
     LogSection,
     PolicySection,
     SinkSection,
+    StatusSection,
     TransformerSection,
 )
 
@@ -23,6 +24,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "agent": AgentSection,
     "log": LogSection,
+    "status": StatusSection,
     "transformer": TransformerSection,
     "collectors.NAME": CollectorSection,
     "sinks.NAME": SinkSection,

@@ -19,6 +19,7 @@ from agent.config.schema import (
     LogSection,
     PolicySection,
     SinkSection,
+    StatusSection,
     TransformerSection,
     defaults,
 )
@@ -38,6 +39,7 @@ def with_everything_set(name: str) -> dict[str, Any]:
     [
         ("agent.toml", ["agent"], AgentSection),
         ("agent.toml", ["log"], LogSection),
+        ("agent.toml", ["status"], StatusSection),
         ("agent.toml", ["transformer"], TransformerSection),
         ("agent.toml", ["collectors", "cpu"], CollectorSection),
         ("agent.toml", ["sinks", "websocket"], SinkSection),

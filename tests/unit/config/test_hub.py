@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config.load_hub import is_loopback, load_hub_config, parse_listen
+from agent.config.listen import is_loopback, parse_listen
+from agent.config.load_hub import load_hub_config
 from agent.config.schema import HubConfig
 from agent.errors import ConfigError
 
