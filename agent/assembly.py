@@ -203,7 +203,7 @@ class Assembly:
 
 def _spool_settings(section: SpoolSection) -> SpoolSettings:
     bounds = SpoolBounds(section.max_bytes, section.max_age_s)
-    return SpoolSettings(section.enabled, bounds, section.fsync == "batch", section.commit_s)
+    return SpoolSettings(section.enabled, bounds, section.fsync == "batch", section.commit_s, section.drain_ratio)
 
 
 def _policy(section: PolicySection) -> Policy:

@@ -83,7 +83,8 @@ def _parser(words: Sequence[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"rebellion {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add(commands, "agent", _agent, "collect and ship this host's metrics until SIGTERM", has_config=True)
-    _add(commands, "hub", _hub, "receive, keep and show the metrics of agents until SIGTERM", has_config=True)
+    hub = _add(commands, "hub", _hub, "receive, keep and show the metrics of agents until SIGTERM", has_config=True)
+    _add_token_commands(hub.add_subparsers(title="commands", metavar="COMMAND"))
     demo = _add(commands, "demo", _demo, "a hub and an agent on this host, live, until Ctrl-C")
     demo.add_argument("--port", type=int, default=0, help="port of the hub's page; 0 = 8765, or any when that is taken")
     collect = _add(commands, "collect", _collect, "print one tick of what would be sent", has_config=True)
@@ -105,13 +106,16 @@ def _add(
     text: str,
     *,
     has_config: bool = False,
+    config_default: str | None = None,
 ) -> Parser:
+    """Add a command. `config_default` is SUPPRESS below a command that takes --config itself, so as not to forget it."""
     command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     command.set_defaults(run=run)
     if has_config:
         command.add_argument(
             "--config",
             action="append",
+            default=config_default,
             metavar="PATH",
             help="file (with its NAME.d/*.toml) or folder to read instead of the usual ones; may be repeated",
         )
@@ -159,6 +163,23 @@ def _add_spool_commands(commands: Subparsers[Parser]) -> None:
         command.add_argument("--sink", default="", help="only this sink's")
         if name == "drain":
             command.add_argument("--seconds", type=float, default=60.0, help="give up after so many; default 60")
+
+
+def _add_token_commands(commands: Subparsers[Parser]) -> None:
+    from agent import token_commands as work
+
+    group = commands.add_parser("token", help="give agents their tokens", description="give agents their tokens")
+    inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, run, text in (
+        ("create", work.create_token, "make a token for an agent and print it, this once"),
+        ("list", work.list_tokens, "print whose tokens are in force; the tokens themselves are not kept"),
+        ("revoke", work.revoke_tokens, "remove an agent's tokens; it is disconnected within a second"),
+    ):
+        command = _add(inner, name, run, text, has_config=True, config_default=argparse.SUPPRESS)
+        if name != "list":
+            command.add_argument("agent", metavar="AGENT", help="the agent's name, as its agent.name says it")
+        if name == "revoke":
+            command.add_argument("--id", default="", help="only the token of this id; `list` prints them")
 
 
 def _add_commands_of_plugins(commands: Subparsers[Parser]) -> None:

@@ -11,9 +11,9 @@ from agent.config.loaded import LoadedHubConfig
 from agent.config.schema import HubConfig, HubSection
 from agent.config.state import state_folder
 from agent.config.tree import read_tree
-from agent.errors import ConfigError
+from agent.errors import ConfigError, ConfigProblem
 
-__all__ = ["load_hub_config"]
+__all__ = ["agent_tokens_path", "load_hub_config"]
 
 
 def load_hub_config(paths: Sequence[str | Path] | None, environ: Mapping[str, str]) -> LoadedHubConfig:
@@ -32,6 +32,21 @@ def load_hub_config(paths: Sequence[str | Path] | None, environ: Mapping[str, st
     if checker.problems:
         raise ConfigError(checker.problems)
     return LoadedHubConfig(config, listen, state_dir, tree)
+
+
+def agent_tokens_path(paths: Sequence[str | Path] | None, environ: Mapping[str, str]) -> Path:
+    """Where `hub.agent_tokens_file` points, whether or not there is such a file yet.
+
+    Raises:
+        ConfigError: The configuration cannot be read, or does not say.
+    """
+    tree = read_tree("hub", paths, environ)
+    path = ("hub", "agent_tokens_file")
+    name = tree.values.get("hub", {}).get("agent_tokens_file", "")
+    if not name or not isinstance(name, str):
+        hint = "name a file that the hub can read, as /var/lib/rebellion/hub/agent-tokens"
+        raise ConfigError([ConfigProblem(tree.source_of(path), "hub.agent_tokens_file", "must be set", hint)])
+    return (tree.folder_of(path) / name).absolute()
 
 
 def _checked_listen(hub: HubSection, checker: Checker) -> tuple[str, int]:

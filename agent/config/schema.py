@@ -111,6 +111,7 @@ class SpoolSection(Section, frozen=True):
         "interval"  # interval: what waited for commit_s; batch: each before it is sent
     )
     commit_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    drain_ratio: Annotated[float, Meta(ge=0, le=10_000)] = 20.0  # points of a backlog for each live one; 0 = unpaced
 
 
 class CollectorSection(Section, frozen=True):
@@ -166,7 +167,7 @@ class HubSection(Section, frozen=True):
 
     listen: str = "127.0.0.1:8765"  # host:port; port 0 = any free one
     state_dir: str = ""  # "" = $STATE_DIRECTORY, else $XDG_STATE_HOME/rebellion
-    agent_tokens_file: str = ""  # lines `agent token`; "" = agents need no token (loopback only)
+    agent_tokens_file: str = ""  # hashes of tokens; "" = agents need no token (loopback only)
     read_token_file: str = ""  # token for page and queries; "" = readable without one on loopback only
     tls_cert_file: str = ""
     tls_key_file: str = ""

@@ -14,6 +14,7 @@ MASK = "********"
 _SECRET_KEY = re.compile(r"(^|_)(token|password|passwd|secret|credential|api_key|private_key)s?$")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _SECRET_IN_QUERY = re.compile(r"(?i)([?&](?:[a-z_]*(?:token|password|secret|key))=)[^&#\s]+")
+_TOKEN = re.compile(r"\brbl_[\w-]{20,}|(?<=\bBearer )[\w.~+/=-]{8,}")
 _TOML_WORD = {
     "int": "a whole number",
     "float": "a number",
@@ -32,7 +33,7 @@ def is_secret(key: str) -> bool:
 
 
 def masked(key: str, value: Any) -> Any:
-    """The value as it may be shown: secrets replaced, also those inside a URL; an empty secret stays visible as empty.
+    """The value as it may be shown: secrets replaced, also those inside a URL or a text; an empty secret stays visible as empty.
 
     A number under a plural (`budget_tokens = 10`) is a count and no secret.
     """
@@ -40,7 +41,7 @@ def masked(key: str, value: Any) -> Any:
     if is_secret(key) and not is_count:
         return MASK if value else value
     if isinstance(value, str):
-        return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _USER_IN_URL.sub(f"{MASK}@", value))
+        return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _USER_IN_URL.sub(f"{MASK}@", _TOKEN.sub(MASK, value)))
     if isinstance(value, dict):
         return {inner: masked(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple):

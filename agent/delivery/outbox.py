@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.clock import Clock
+from agent.delivery.pace import Pace
 from agent.delivery.spool import Spool, Spooled
 from agent.model import Batch, Record
 from agent.resilience.buffer import BatchBuffer
@@ -27,7 +28,7 @@ class Group:
         epoch: The earlier run that numbered them; "" = this one.
         ids: Their ids in the spool; () = they are in memory alone.
         was_read: True when they came out of the spool, False when they came straight from the buffer.
-        since_s: Monotonic seconds of the oldest of them.
+        since_s: Monotonic seconds of the oldest of them; of what came out of the spool, when it was taken.
     """
 
     records: Sequence[Record]
@@ -39,22 +40,30 @@ class Group:
 
 
 class Outbox:
-    """Gives groups in their order and keeps the balance of what became of every point.
+    """Gives groups, live ones first, and keeps the balance of what became of every point.
 
     While the sink keeps up, groups come straight from the buffer and nothing touches the disk. What has waited for the spool's
-    `commit_s`, the group in hand included, is written there; from then on everything goes by the spool until that is empty.
+    `commit_s`, the group in hand included, is written there and becomes the backlog. A backlog goes in its own order, paced, when
+    nothing live waits, so that live data wait behind one small group of it at most.
 
     Args:
         buffer: Where records arrive.
         spool: Where they go when they must wait; None = nowhere.
         clock: Ages are measured on its monotonic side.
         epoch: This run.
+
+    Attributes:
+        hand: The group that is being delivered.
+        is_finishing: True when no more live data come: a backlog goes as fast as the sink takes it.
+        pace: How fast it goes otherwise.
     """
 
     def __init__(self, buffer: BatchBuffer, spool: Spool | None, clock: Clock, epoch: str) -> None:
         self.buffer = buffer
         self.spool = spool
         self.hand: Group | None = None
+        self.is_finishing = False
+        self.pace = Pace(clock, max_group_count=_MAX_NUMBERED_COUNT)
         self._clock = clock
         self._epoch = epoch
         self._next_seq = 1
@@ -90,16 +99,21 @@ class Outbox:
         if self.hand is not None:
             return self.hand
         async with self._moving:
+            self.hand = await self._take_fresh(max_count, max_bytes)
             spool = self.spool
-            if spool is not None and await spool.open() and (self._ahead or spool.records > 0):
-                self.hand = await self._take_spooled(spool, min(max_count, _MAX_NUMBERED_COUNT), max_bytes)
-            if self.hand is None and (spool is None or not spool.is_open or spool.records <= 0):
-                self.hand = await self._take_fresh(max_count, max_bytes)
+            if self.hand is None and spool is not None and await spool.open() and self._has_backlog(spool):
+                self.hand = await self._take_spooled(spool, min(max_count, self.pace.group_count), max_bytes)
         return self.hand
+
+    def _has_backlog(self, spool: Spool) -> bool:
+        self.pace.ratio = 0.0 if self.is_finishing else spool.settings.drain_ratio
+        return bool(self._ahead or spool.records > 0) and self.pace.may_send
 
     def settle(self, group: Group) -> None:
         """Count the group in hand as delivered."""
         self.hand = None
+        if group.was_read:
+            self.pace.note_duration(self._clock.monotonic_s() - group.since_s)
         if self.spool is not None and group.ids:
             self.spool.settle(group.ids, _points(group.records) if group.was_read else 0, is_delivered=True)
         if not group.was_read:
@@ -193,24 +207,28 @@ class Outbox:
         if not self._ahead:
             await spool.forget_settled()
             return None
-        taken = self._alike()
-        first = taken[0]
+        taken = self._alike(max_count)
+        first, now_s = taken[0], self._clock.monotonic_s()
         records, ids = [one.record for one in taken], tuple(one.id for one in taken)
+        self.pace.spend(_points(records))
         if first.seq:
             del self._ahead[: len(taken)]
             epoch = "" if first.epoch == self._epoch else first.epoch
-            return Group(records, first.seq, epoch, ids, was_read=True)
+            return Group(records, first.seq, epoch, ids, was_read=True, since_s=now_s)
         await spool.number(ids, self._epoch, self._next_seq)
         del self._ahead[: len(taken)]
-        group = Group(records, self._next_seq, "", ids, was_read=True)
+        group = Group(records, self._next_seq, "", ids, was_read=True, since_s=now_s)
         self._next_seq += len(records)
         return group
 
-    def _alike(self) -> list[Spooled]:
+    def _alike(self, max_count: int) -> list[Spooled]:
         """The first records that can go in one group: none numbered yet, or numbered in a row by the same run."""
-        first, count = self._ahead[0], 0
-        for one in self._ahead:
+        first, count, points = self._ahead[0], 0, 0
+        for one in self._ahead[:max_count]:
             if one.epoch != first.epoch or one.seq != (first.seq + count if first.seq else 0):
+                break
+            points += _points([one.record])
+            if count and points > self.pace.allowed_points:
                 break
             count += 1
         return self._ahead[:count]
@@ -223,7 +241,6 @@ class Outbox:
         ids = await spool.append(hand.records, self._epoch, hand.first_seq, len(hand.records))
         if ids is None:
             return False
-        spool.skip_to(ids[-1])
         if self.hand is hand:
             self.hand = replace(hand, ids=tuple(ids))
         else:

@@ -1,10 +1,11 @@
-"""From one buffer to one sink: in order, again until it is safe there, never more than one group at a time."""
+"""From one buffer to one sink: live data first, again until it is safe there, never more than one group at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,12 +14,13 @@ from agent.contracts import EpochSink, RecoveryOutcome, RecoveryRequest, Sink
 from agent.delivery.outbox import Group, Outbox
 from agent.delivery.spool import Spool
 from agent.errors import BreakerOpen, DeliveryError, PermanentDelivery
-from agent.model import Level, Record, Scalar
+from agent.model import Batch, Level, Record, Scalar
 from agent.resilience.breaker import Breaker
 from agent.resilience.buffer import BatchBuffer
 
 __all__ = ["Group", "Sender", "SenderSettings", "SenderStats"]
 
+BACKLOG_LOOK_S = 0.1
 FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 10.0
 ASKED_JITTER_RATIO = 0.1
@@ -123,11 +125,13 @@ class Sender:
     def put(self, record: Record) -> None:
         """Take a record for this sink; never blocks, never raises for want of room."""
         self.buffer.put(record)
+        self.outbox.pace.note_live(record.points if isinstance(record, Batch) else 0)
         self._has_records.set()
 
     def finish(self) -> None:
-        """Let `run` return once everything is delivered."""
+        """Let `run` return once everything is delivered, as fast as the sink takes it."""
         self._is_finishing = True
+        self.outbox.is_finishing = True
         self._has_records.set()
 
     async def run(self) -> None:
@@ -171,11 +175,13 @@ class Sender:
         return await self.outbox.take(self._settings.max_group_count, self._settings.max_group_bytes)
 
     async def _wait_for_records(self) -> None:
-        """Until a record comes; while the disk keeps something back, until it is worth another try."""
+        """Until a record comes; while a backlog is held back by its pace or the disk, a moment at most."""
         if self.outbox.is_empty:
             await self._has_records.wait()
-        else:
-            await self._sleep(FIRST_RETRY_S)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BACKLOG_LOOK_S):
+                await self._has_records.wait()
 
     async def _deliver(self, group: Group) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from agent.clock import Clock
 from agent.delivery.spool_bounds import SpoolBounds, keep_within
 from agent.delivery.spool_codec import SeriesNumbers, SpoolSeries, encode, encode_series
-from agent.delivery.spool_file import Found, SpoolFile
+from agent.delivery.spool_file import Found, Numbered, Read, SpoolFile
 from agent.model import Batch, Level, Record, Scalar
 from agent.protocol.records import definition_message
 
@@ -45,12 +45,14 @@ class SpoolSettings:
         bounds: See `SpoolBounds`.
         before_sending: True makes every record durable before it is sent; False only what has waited for `commit_s`.
         commit_s: Seconds that a record may wait in memory alone, > 0; what a kill may cost.
+        drain_ratio: Points of a backlog sent for each live point at most, > 0; 0 = as fast as the other end takes them.
     """
 
     is_enabled: bool = True
     bounds: SpoolBounds = field(default_factory=SpoolBounds)
     before_sending: bool = False
     commit_s: float = 1.0
+    drain_ratio: float = 20.0
 
 
 class Spooled(NamedTuple):
@@ -70,7 +72,7 @@ class Spooled(NamedTuple):
 
 
 class Spool:
-    """Records on disk, oldest first. One call at a time; every failure of the disk is counted and told once.
+    """Records on disk, given oldest first. One call at a time; every failure of the disk is counted and told once.
 
     Args:
         component: Whose it is: `sink:websocket`.
@@ -182,27 +184,31 @@ class Spool:
 
     async def read(self, max_count: int, max_bytes: int) -> list[Spooled]:
         """The oldest records that are not in flight; they are from now on. Damaged ones are counted and left behind."""
-        read = await self._try(self._read, self._read_id, max_count, max_bytes)
-        if read is None:
-            return []
-        now_s, found = self._clock.monotonic_s(), []
-        if read.damaged_ids:
-            self._count_damage(len(read.damaged_ids), read.damaged_points)
-            self._settled += read.damaged_ids
-        for frame, epoch, seq in read.records:
-            record, unknown = self._series.record(frame, now_s)
-            if unknown:
-                self._count_damage(int(record is None), unknown)
-            if record is None:
-                self._settled.append(frame.id)
-                continue
-            points = record.points if isinstance(record, Batch) else 0
-            self.points -= points
-            self.in_flight += points
-            self._held.add(frame.id)
-            found.append(Spooled(frame.id, record, epoch, seq))
-        self._read_id = max([self._read_id, *read.damaged_ids, *(one.frame.id for one in read.records)])
-        return found
+        while (read := await self._try(self._read, self._read_id, max_count, max_bytes)) is not None:
+            if read.damaged_ids:
+                self._count_damage(len(read.damaged_ids), read.damaged_points)
+                self._settled += read.damaged_ids
+            passed = {*self._held, *self._settled}
+            found = [taken for one in read.records if one.frame.id not in passed and (taken := self._taken(one))]
+            ids = [*read.damaged_ids, *(one.frame.id for one in read.records)]
+            self._read_id = max([self._read_id, *ids])
+            if found or not ids:
+                return found
+        return []
+
+    def _taken(self, one: Numbered) -> Spooled | None:
+        """The record, in flight from now on; None when it means nothing any more."""
+        record, unknown = self._series.record(one.frame, self._clock.monotonic_s())
+        if unknown:
+            self._count_damage(int(record is None), unknown)
+        if record is None:
+            self._settled.append(one.frame.id)
+            return None
+        points = record.points if isinstance(record, Batch) else 0
+        self.points -= points
+        self.in_flight += points
+        self._held.add(one.frame.id)
+        return Spooled(one.frame.id, record, one.epoch, one.seq)
 
     async def number(self, ids: Sequence[int], epoch: str, first_seq: int) -> bool:
         """Note durably what these records are sent under; what is settled goes in the same breath."""
@@ -233,10 +239,6 @@ class Spool:
         if was_read:
             self.in_flight -= points
 
-    def skip_to(self, number: int) -> None:
-        """Read on behind this id."""
-        self._read_id = max(self._read_id, number)
-
     async def forget_settled(self) -> None:
         """Delete what is settled."""
         if not self._settled:
@@ -255,7 +257,7 @@ class Spool:
             self.is_open = False
         await self._workers.run(self._file.close)
 
-    def _read(self, after_id: int, max_count: int, max_bytes: int) -> Any:
+    def _read(self, after_id: int, max_count: int, max_bytes: int) -> Read:
         read = self._file.read(after_id, max_count, max_bytes)
         self._series.load({one.frame.run for one in read.records} - {self._run})
         return read
@@ -303,7 +305,7 @@ class Spool:
     async def _rebuild(self, error: Exception) -> None:
         """Save what can be saved; nothing that is in flight is read again."""
         try:
-            found = await self._finished(self._file.rebuild, self._read_id)
+            found = await self._finished(self._file.rebuild, self._read_id, frozenset(self._held))
         except (OSError, sqlite3.Error) as failure:
             self.is_open = False
             self._failed(failure)

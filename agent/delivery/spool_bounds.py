@@ -58,7 +58,7 @@ def _drop_some(
     file: SpoolFile, lane: int, before_ns: int | None, *, held: AbstractSet[int], run: str, dropped: dict[str, int]
 ) -> int:
     """Drop a few of the oldest; how many went."""
-    rows = [row for row in file.oldest(lane, max(held, default=0), _AT_ONCE) if before_ns is None or row[2] < before_ns]
+    rows = [row for row in file.oldest(lane, held, _AT_ONCE) if before_ns is None or row[2] < before_ns]
     if not rows:
         return 0
     reason = "overflow" if before_ns is None else "expired"

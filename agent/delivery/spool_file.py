@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,11 +209,13 @@ class SpoolFile:
                 found |= {frame.payload: frame for (body,) in rows if (frame := unpack(body)) is not None}
         return list(found.values())
 
-    def oldest(self, lane: int, after_id: int, limit: int) -> list[tuple[int, int, int, bytes]]:
-        """Id, points, wall time and bytes of the oldest records of a lane, those behind an id."""
+    def oldest(self, lane: int, held: AbstractSet[int], limit: int) -> list[tuple[int, int, int, bytes]]:
+        """Id, points, wall time and bytes of the oldest records of a lane that are not held."""
         with self._mutex:
             query = "SELECT id, points, wall_ns, body FROM record WHERE id > ? AND lane = ? ORDER BY id LIMIT ?"
-            return self._opened().execute(query, (max(after_id, 0 if lane else self._trim_id), lane, limit)).fetchall()
+            after_id = 0 if lane else self._trim_id
+            rows = self._opened().execute(query, (after_id, lane, limit + len(held)))
+            return [row for row in rows if row[0] not in held][:limit]
 
     def drop(self, ids: Sequence[int], lane: int, instead: Sequence[Frame] = ()) -> None:
         """Drop the oldest records of a lane on purpose; what is to be kept of them takes their place."""
@@ -223,12 +226,12 @@ class SpoolFile:
             if lane == Lane.ORDINARY:
                 self._trim_id = max([self._trim_id, *ids])
 
-    def rebuild(self, after_id: int) -> Found:
-        """Save what can be read into a new file, and put the damaged one aside; counts what is left behind an id."""
+    def rebuild(self, after_id: int, held: AbstractSet[int] = frozenset()) -> Found:
+        """Save what can be read into a new file, and put the damaged one aside; counts what is left behind an id and not held."""
         with self._mutex:
             found = self._rebuild()
-            row = self._opened().execute("SELECT sum(points) FROM record WHERE id > ?", (after_id,)).fetchone()
-            found.ahead_points = row[0] or 0
+            rows = self._opened().execute("SELECT id, points FROM record WHERE id > ?", (after_id,))
+            found.ahead_points = sum(points for number, points in rows if number not in held)
             return found
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ssl
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from agent.config.listen import is_loopback, parse_listen
 from agent.config.schema import HubSection
 from agent.dashboard.door import host_name
 from agent.errors import ConfigError, ConfigProblem
+from agent.hub.tokens import TokenBook, digest_of, stored_digest
 
 __all__ = ["Access", "ListenAddress", "tls_context"]
 
@@ -40,22 +40,30 @@ class Access:
 
     def __init__(self, config: HubSection) -> None:
         self.listen = _listen(config.listen)
-        self._agent_digests = _agent_tokens(config.agent_tokens_file)
+        self._tokens = TokenBook(Path(config.agent_tokens_file)) if config.agent_tokens_file else None
         self._read_digest = _read_token(config.read_token_file)
         self._require_protection(config)
 
     def agent_of(self, authorization: str | None) -> str | None:
-        """The agent whose bearer token this is; None when it is nobody's. Takes the same time for every wrong token."""
-        digest = _digest(_bearer(authorization))
-        found = None
-        for agent, known in self._agent_digests:
-            if hmac.compare_digest(digest, known):
-                found = agent
-        return found
+        """The agent whose bearer token this is; None when it is nobody's."""
+        return self._tokens.agent_of(_bearer(authorization)) if self._tokens is not None else None
 
     @property
     def asks_agents_for_tokens(self) -> bool:
-        return bool(self._agent_digests)
+        return self._tokens is not None
+
+    @property
+    def token_count(self) -> int:
+        return len(self._tokens.entries) if self._tokens is not None else 0
+
+    @property
+    def agents_in_clear(self) -> list[str]:
+        """Names of agents whose token itself stands in the file."""
+        return sorted({one.agent for one in self._tokens.entries if not one.is_hashed} if self._tokens else ())
+
+    def refresh(self) -> bool:
+        """Take over what changed in the file of tokens; see `TokenBook.refresh`."""
+        return self._tokens is not None and self._tokens.refresh()
 
     def may_read(self, authorization: str | None, query_token: str, peer_host: str, host_header: str) -> bool:
         """True for the read token; without one configured, true for loopback alone.
@@ -65,7 +73,7 @@ class Access:
         """
         if self._read_digest is None:
             return is_loopback(peer_host.removeprefix("::ffff:")) and is_loopback(host_name(host_header))
-        return hmac.compare_digest(_digest(query_token or _bearer(authorization)), self._read_digest)
+        return hmac.compare_digest(digest_of(query_token or _bearer(authorization)), self._read_digest)
 
     def _require_protection(self, config: HubSection) -> None:
         if self.listen.is_loopback:
@@ -74,7 +82,11 @@ class Access:
             hint = "set hub.tls_cert_file and hub.tls_key_file, or hub.insecure = true to send everything in clear"
             raise _problem("listen", f"{self.listen} is not loopback and TLS is not configured", hint)
         if not config.agent_tokens_file:
-            raise _problem("agent_tokens_file", f"must be set to listen on {self.listen}", "lines of: agent token")
+            raise _problem(
+                "agent_tokens_file",
+                f"must be set to listen on {self.listen}",
+                "make it with `rebellion hub token create AGENT`",
+            )
 
 
 def tls_context(config: HubSection) -> ssl.SSLContext | None:
@@ -101,29 +113,16 @@ def _listen(text: str) -> ListenAddress:
         raise _problem("listen", str(error)) from None
 
 
-def _agent_tokens(path: str) -> list[tuple[str, bytes]]:
-    if not path:
-        return []
-    found = []
-    for number, line in enumerate(_read(path, "agent_tokens_file").splitlines(), start=1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if len(words) != 2:
-            raise _problem("agent_tokens_file", f"{path}:{number}: {len(words)} words, a line is: agent token")
-        found.append((words[0], _digest(words[1])))
-    if not found:
-        raise _problem("agent_tokens_file", f"{path}: holds no token", "a line is: agent token")
-    return found
-
-
 def _read_token(path: str) -> bytes | None:
     if not path:
         return None
-    token = _read(path, "read_token_file").strip()
-    if not token:
-        raise _problem("read_token_file", f"{path}: is empty")
-    return _digest(token)
+    words = _read(path, "read_token_file").split()
+    digest = stored_digest(words[0]) if len(words) == 1 else None
+    if digest is None:
+        raise _problem(
+            "read_token_file", f"{path}: does not hold one token", "the token and nothing else, or sha256:HEX"
+        )
+    return digest
 
 
 def _read(path: str, key: str) -> str:
@@ -137,10 +136,6 @@ def _read(path: str, key: str) -> str:
 def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _problem(key: str, message: str, hint: str = "") -> ConfigError:

@@ -65,6 +65,11 @@ class Gate:
             return None
         return self._access.agent_of(connection.request.headers.get("Authorization")) or ""
 
+    def is_revoked(self, connection: ServerConnection) -> bool:
+        """True for an agent's connection whose token is no longer in force."""
+        request = connection.request
+        return request is not None and parse_target(request.path)[0] != LIVE_PATH and self.token_agent(connection) == ""
+
     def _judge_agent(self, connection: ServerConnection, headers: dict[str, str]) -> Response | None:
         if "origin" in headers:
             return self._refuse(connection, 403, "agents are no web pages")

@@ -30,6 +30,7 @@ from agent.hub.live import Live
 from agent.hub.metrics import hub_metrics
 from agent.hub.state_folder import StateFolder
 from agent.hub.store import Store, StoreError
+from agent.hub.token_watch import TokenWatch
 from agent.hub.writer import Writer
 from agent.protocol.close_codes import CloseCode
 from agent.protocol.codec import SUBPROTOCOLS
@@ -128,11 +129,13 @@ class Hub:
 
     async def _serve(self, stop: asyncio.Event, on_ready: Callable[[str], None] | None, parts: _Parts) -> None:
         server = await self._listen(parts)
+        tokens = TokenWatch(self._access, parts.gate, lambda: server.connections, self._log)
         async with asyncio.TaskGroup() as tasks:
             keepers = [
                 tasks.create_task(parts.writer.run(), name="hub:write"),
                 tasks.create_task(parts.live.pages.run(), name="hub:agents"),
                 tasks.create_task(self._expire(parts.writer), name="hub:expire"),
+                tasks.create_task(tokens.run(), name="hub:tokens"),
             ]
             try:
                 address = self._address(server)

@@ -26,6 +26,8 @@ class CloseCode(IntEnum):
     TRY_LATER = 1013
     """The hub cannot serve this agent now; come back later."""
     UNKNOWN_MESSAGE = 4400
+    TOKEN_REVOKED = 4401
+    """The token that let this connection in is no longer in force."""
     WRONG_IDENTITY = 4403
     """`hello` names another agent than the token belongs to."""
     UNKNOWN_SERIES = 4404

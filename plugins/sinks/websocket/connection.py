@@ -25,7 +25,7 @@ CONNECTION_ERRORS = (OSError, ConnectionClosed, InvalidHandshake)
 
 _HUB_PATH = "/api/v1/ingest"
 _CLOSE_WITHIN_S = 0.5
-_WAIT_LONG = frozenset({401, 403, 404, 1013, 4403, 4409, 4426})
+_WAIT_LONG = frozenset({401, 403, 404, 1013, 4401, 4403, 4409, 4426})
 
 
 class Connector:

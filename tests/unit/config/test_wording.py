@@ -23,6 +23,9 @@ from agent.config.wording import MASK, masked, shown
         ("headers", {"secret": "hunter2", "accept": "json"}, {"secret": MASK, "accept": "json"}),
         ("urls", ["ws://a", "ws://joe@b"], ["ws://a", f"ws://{MASK}@b"]),
         ("interval_s", 5, 5),
+        ("reason", f"sent rbl_{'x' * 43} twice", f"sent {MASK} twice"),
+        ("error", "Authorization: Bearer aGVsbG8gaGVsbG8=, refused", f"Authorization: Bearer {MASK}, refused"),
+        ("text", "a Bearer of news", "a Bearer of news"),
     ],
 )
 def test_secrets_are_masked_and_nothing_else(key: str, value: Any, seen: Any) -> None:

@@ -31,7 +31,7 @@ class Run:
         self.spool = Spool(
             "sink:x",
             folder,
-            SpoolSettings(**settings),
+            SpoolSettings(**{"drain_ratio": 0.0, **settings}),
             run=run,
             table=self.table,
             workers=self.workers,
@@ -160,6 +160,116 @@ async def test_a_full_disk_keeps_the_points_in_memory_and_recovers_alone(tmp_pat
     assert await run.outbox.spill()
     assert run.events == ["spool.failed", "spool.recovered"]
     assert [seq for _, seq, _ in await run.drained()] == [1, 2]
+    await run.end()
+
+
+def times(group):
+    return [one.time_ns // 10**9 for one in group.records]
+
+
+async def test_live_records_overtake_a_backlog_which_goes_on_in_its_own_order(tmp_path):
+    run = Run(tmp_path, "r1")
+    for number in range(1, 5):
+        run.put(number)
+    await run.outbox.spill()
+    went = []
+    for live in (11, 12, 13):
+        run.put(live)
+        for _ in range(2):
+            group = await run.outbox.take(1, 1 << 20)
+            went.append((group.first_seq, *times(group)))
+            run.outbox.settle(group)
+            run.check()
+    assert went == [(1, 11), (2, 1), (3, 12), (4, 2), (5, 13), (6, 3)]
+    assert [one.time_ns // 10**9 for _, _, one in await run.drained()] == [4]
+    assert run.check().delivered == 14
+    await run.end()
+
+
+async def test_a_live_group_written_behind_a_backlog_is_neither_skipped_nor_given_twice(tmp_path):
+    run = Run(tmp_path, "r1")
+    for number in range(1, 4):
+        run.put(number)
+    await run.outbox.spill()
+    run.put(11)
+    hand = await run.outbox.take(64, 1 << 20)
+    assert times(hand) == [11]
+    run.put(12)
+    await run.outbox.spill()
+    assert run.check().in_flight == 2
+    hand = await run.outbox.take(64, 1 << 20)
+    assert hand.ids
+    run.outbox.settle(hand)
+    assert [one.time_ns // 10**9 for _, _, one in await run.drained()] == [1, 2, 3, 12]
+    assert run.check().delivered == 10
+    await run.end()
+
+
+async def test_a_live_group_on_disk_behind_a_backlog_keeps_its_number_over_a_restart(tmp_path):
+    first = Run(tmp_path, "r1")
+    for number in (1, 2):
+        first.put(number)
+    await first.outbox.spill()
+    first.put(11)
+    await first.outbox.take(64, 1 << 20)
+    await first.outbox.spill()
+    await first.end()
+    second = Run(tmp_path, "r2")
+    found = [(epoch, seq, one.time_ns // 10**9) for epoch, seq, one in await second.drained()]
+    assert found == [("", 1, 1), ("", 2, 2), ("r1", 1, 11)]
+    await second.end()
+
+
+async def test_what_is_on_its_way_is_not_dropped_by_a_full_spool_and_does_not_shield_the_rest(tmp_path):
+    run = Run(tmp_path, "r1", bounds=SpoolBounds(max_bytes=20_000))
+    for number in range(1, 100):
+        run.put(number)
+    await run.outbox.spill()
+    run.put(900)
+    hand = await run.outbox.take(64, 1 << 20)
+    for number in range(1000, 1300):
+        run.put(number)
+        assert await run.outbox.spill()
+    assert run.spool.bytes <= 21_000
+    run.outbox.settle(await run.outbox.take(64, 1 << 20))
+    assert times(hand) == [900]
+    found = [one for _, _, one in await run.drained()]
+    kept = [one.time_ns // 10**9 for one in found if isinstance(one, Batch)]
+    assert kept == list(range(kept[0], 1300))
+    assert run.check().dropped_points == sum(one.points for one in found if isinstance(one, Gap))
+    await run.end()
+
+
+async def test_a_backlog_is_paced_by_the_live_points_until_the_run_ends(tmp_path):
+    run = Run(tmp_path, "r1", drain_ratio=20.0)
+    for number in range(1, 2001):
+        run.put(number)
+    await run.outbox.spill()
+    assert await run.outbox.take(64, 1 << 20) is None
+    run.clock.advance(0.5)
+    sent = 0
+    while (group := await run.outbox.take(64, 1 << 20)) is not None:
+        sent += sum(one.points for one in group.records)
+        run.outbox.settle(group)
+    assert 250 <= sent <= 500
+    run.outbox.is_finishing = True
+    assert 2 * len(await run.drained()) == 4000 - sent
+    await run.end()
+
+
+async def test_a_repair_leaves_the_balance_right_while_a_live_group_lies_behind_the_backlog(tmp_path):
+    run = Run(tmp_path, "r1")
+    for number in range(1, 4):
+        run.put(number)
+    await run.outbox.spill()
+    run.put(11)
+    await run.outbox.take(64, 1 << 20)
+    await run.outbox.spill()
+    await run.spool._rebuild(OSError("damaged"))
+    run.outbox.settle(run.outbox.hand)
+    run.check()
+    assert [one.time_ns // 10**9 for _, _, one in await run.drained()] == [1, 2, 3]
+    assert run.check().delivered == 8
     await run.end()
 
 

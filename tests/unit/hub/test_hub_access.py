@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from agent.config.schema import HubSection
@@ -23,13 +25,30 @@ def test_each_token_belongs_to_its_agent(tokens):
     assert [access.agent_of(text) for text in (None, "", "Basic s3cret", "s3cret")] == [None] * 4
 
 
-@pytest.mark.parametrize("text", ["web1\n", "web1 a b\n", "", "# nothing\n"])
+@pytest.mark.parametrize("text", ["web1\n", "web1 a b\n", "web1 sha256:12\n", "web1 sha256:xyz now\n", "web1 a b c\n"])
 def test_a_token_file_that_is_none_is_refused_without_showing_what_stands_in_it(tmp_path, text):
     (tmp_path / "tokens").write_text(text)
     with pytest.raises(ConfigError) as caught:
         Access(HubSection(agent_tokens_file=str(tmp_path / "tokens")))
     assert "agent_tokens_file" in str(caught.value)
     assert "web1" not in str(caught.value)
+
+
+def test_a_token_file_without_tokens_lets_nobody_in(tmp_path):
+    (tmp_path / "tokens").write_text("# none yet\n")
+    access = Access(HubSection(agent_tokens_file=str(tmp_path / "tokens")))
+    assert access.asks_agents_for_tokens
+    assert [access.agent_of(text) for text in (None, "Bearer ", "Bearer x")] == [None] * 3
+
+
+def test_the_read_token_may_stand_there_hashed(tmp_path):
+    (tmp_path / "read").write_text(f"sha256:{hashlib.sha256(b'look').hexdigest()}\n")
+    access = Access(HubSection(read_token_file=str(tmp_path / "read")))
+    assert access.may_read("Bearer look", "", "192.0.2.7", "hub.example")
+    assert not access.may_read("Bearer look2", "", "192.0.2.7", "hub.example")
+    (tmp_path / "read").write_text("two words\n")
+    with pytest.raises(ConfigError, match=r"read_token_file: .*does not hold one token"):
+        Access(HubSection(read_token_file=str(tmp_path / "read")))
 
 
 def test_a_missing_token_file_is_named(tmp_path):
