@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-system lint clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-resilience bench-sampling bench-transformer
+.PHONY: help demo test test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -55,6 +55,12 @@ bench-collectors: $(VENV)/run.stamp
 mutate: $(VENV)/dev.stamp
 	@$(BIN)/python tests/mutation/mutate.py
 
+## make fuzz       coverage-guided fuzzing of the protocol (atheris); SECONDS=60
+SECONDS ?= 60
+fuzz: $(VENV)/fuzz.stamp
+	@mkdir -p build/fuzz
+	@cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/fuzz_protocol.py corpus -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv does not work here; on Debian: apt-get install python3-venv" >&2; exit 1; }
@@ -71,6 +77,10 @@ $(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml | $(
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 	@echo "installing what the tests need into $(VENV) ..."
 	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/fuzz.stamp: requirements-fuzz.lock $(VENV)/dev.stamp
+	@$(PIP) -r requirements-fuzz.lock
 	@touch $@
 
 ## make install    into PREFIX (/opt/rebellion) with its own environment, units and configuration; DESTDIR= for packagers

@@ -29,12 +29,28 @@ from agent.protocol.messages import (
     Welcome,
 )
 
-__all__ = ["MAX_FRAME_BYTES", "SUBPROTOCOLS", "Codec", "Encoding", "Frame", "unpack_floats", "unpack_ids"]
+__all__ = [
+    "ALWAYS_INFLATED_BYTES",
+    "MAX_COMPRESSION_RATIO",
+    "MAX_FRAME_BYTES",
+    "SUBPROTOCOLS",
+    "Codec",
+    "Encoding",
+    "Frame",
+    "unpack_floats",
+    "unpack_ids",
+]
 
 Frame = bytes | str
 
 MAX_FRAME_BYTES = 1_048_576
 """What either end accepts before `welcome` has said otherwise."""
+
+MAX_COMPRESSION_RATIO = 100
+"""A compressed frame inflates to so many times its size at most; what a sender could compress further it sends as it is."""
+
+ALWAYS_INFLATED_BYTES = 65_536
+"""Up to here the ratio is not looked at: so little harms nobody."""
 
 _ZLIB_FIRST_BYTE = b"\x78"
 _COMPRESS_FROM_BYTES = 1024
@@ -81,8 +97,8 @@ class Codec:
 
     Args:
         encoding: What the subprotocol agreed on.
-        max_frame_bytes: Larger frames are refused when they come in, before and after inflating; `max_send_bytes` starts
-            at the same figure.
+        max_frame_bytes: Larger frames are refused when they come in, before and after inflating, and inflating stops there;
+            `max_send_bytes` starts at the same figure.
         compress: True compresses binary frames where that makes them smaller.
     """
 
@@ -105,7 +121,7 @@ class Codec:
             return frame.decode()
         packed = _PACK.encode(message)
         if self._compress and len(packed) > _COMPRESS_FROM_BYTES:
-            packed = min(packed, zlib.compress(packed, 1), key=len)
+            packed = _compressed(packed)
         _check_size(len(packed), self.max_send_bytes, "message")
         return packed
 
@@ -140,11 +156,12 @@ class Codec:
 
     def _inflate(self, frame: bytes) -> bytes:
         inflater = zlib.decompressobj()
+        limit = min(self.max_frame_bytes, _inflated_at_most(len(frame)))
         try:
-            data = inflater.decompress(frame, self.max_frame_bytes + 1)
+            data = inflater.decompress(frame, limit + 1)
         except zlib.error as error:
             raise ProtocolError(f"not a zlib stream: {error}", CloseCode.NOT_DECODABLE) from None
-        _check_size(len(data), self.max_frame_bytes, "inflated frame")
+        _check_size(len(data), limit, "inflated frame")
         if not inflater.eof or inflater.unused_data:
             raise ProtocolError("not one whole zlib stream", CloseCode.NOT_DECODABLE)
         return data
@@ -158,6 +175,16 @@ def unpack_ids(ids: bytes) -> tuple[int, ...]:
 def unpack_floats(values: bytes) -> tuple[float, ...]:
     """The numbers in a batch's `values` or `weights`."""
     return struct.unpack(f"<{len(values) // 8}d", values)
+
+
+def _compressed(packed: bytes) -> bytes:
+    """The compressed form where it is smaller and no receiver would take it for a bomb, else the given one."""
+    small = zlib.compress(packed, 1)
+    return small if len(small) < len(packed) <= _inflated_at_most(len(small)) else packed
+
+
+def _inflated_at_most(frame_bytes: int) -> int:
+    return max(ALWAYS_INFLATED_BYTES, MAX_COMPRESSION_RATIO * frame_bytes)
 
 
 def _check_size(size: int, limit: int, what: str) -> None:

@@ -12,7 +12,14 @@ from agent.hub import ingest, live
 from agent.protocol import messages
 from agent.protocol.agent_session import AgentSession
 from agent.protocol.close_codes import CloseCode
-from agent.protocol.codec import MAX_FRAME_BYTES, SUBPROTOCOLS, Codec, Encoding
+from agent.protocol.codec import (
+    ALWAYS_INFLATED_BYTES,
+    MAX_COMPRESSION_RATIO,
+    MAX_FRAME_BYTES,
+    SUBPROTOCOLS,
+    Codec,
+    Encoding,
+)
 from agent.protocol.hub_session import HubSession
 from plugins.sinks.websocket import Config
 
@@ -46,6 +53,10 @@ def test_both_subprotocols_are_named():
 def test_the_figures_are_those_of_the_code():
     hub, sink = HubSection(), Config(url="ws://hub")
     assert MAX_FRAME_BYTES == hub.max_frame_bytes == 1_048_576
+    assert f"at most {ALWAYS_INFLATED_BYTES:,} bytes or {MAX_COMPRESSION_RATIO} times its own size" in TEXT
+    assert (
+        f"| compression | {ALWAYS_INFLATED_BYTES:,} bytes inflated, beyond that {MAX_COMPRESSION_RATIO} to 1 |" in TEXT
+    )
     assert f"{hub.window_count} records, 1 MiB" in TEXT
     assert f"| agents ever seen | {hub.max_agents:,} |" in TEXT
     assert f"| series a connection | {hub.max_series_per_agent:,} |" in TEXT
