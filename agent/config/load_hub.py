@@ -53,6 +53,8 @@ def _checked_listen(hub: HubSection, checker: Checker) -> tuple[str, int]:
     if bool(hub.tls_cert_file) != bool(hub.tls_key_file):
         set_key, other = ("tls_cert_file", "tls_key_file") if hub.tls_cert_file else ("tls_key_file", "tls_cert_file")
         checker.report(("hub", other), f"must be set, because hub.{set_key} is")
+    if hub.tls_client_ca_file and not hub.tls_cert_file:
+        checker.report(("hub", "tls_cert_file"), "must be set, because hub.tls_client_ca_file is")
     try:
         host, port = parse_listen(hub.listen)
     except ValueError as error:
@@ -68,6 +70,8 @@ def _check_guarded(hub: HubSection, checker: Checker) -> None:
     if not hub.tls_cert_file and not hub.insecure:
         hint = "set hub.tls_cert_file and hub.tls_key_file, or hub.insecure = true to send everything in clear"
         checker.report(("hub", "listen"), f"{where}, without TLS", hint)
-    for key in ("agent_tokens_file", "read_token_file"):
-        if not getattr(hub, key):
-            checker.report(("hub", key), f"must be set, because the hub {where}")
+    if not hub.agent_tokens_file and not hub.tls_client_ca_file:
+        hint = "make it with `rebellion hub token create AGENT`, or ask agents for certificates: hub.tls_client_ca_file"
+        checker.report(("hub", "agent_tokens_file"), f"must be set, because the hub {where}", hint)
+    if not hub.read_token_file:
+        checker.report(("hub", "read_token_file"), f"must be set, because the hub {where}")

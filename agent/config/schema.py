@@ -171,6 +171,7 @@ class HubSection(Section, frozen=True):
     read_token_file: str = ""  # token for page and queries; "" = readable without one on loopback only
     tls_cert_file: str = ""
     tls_key_file: str = ""
+    tls_client_ca_file: str = ""  # PEM of the authority of agents' certificates; "" = agents need none
     insecure: bool = False  # True allows listening in clear on another address than loopback
     retention_s: PositiveSeconds = 604_800.0
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1_048_576

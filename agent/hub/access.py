@@ -42,6 +42,7 @@ class Access:
         self.listen = _listen(config.listen)
         self._tokens = TokenBook(Path(config.agent_tokens_file)) if config.agent_tokens_file else None
         self._read_digest = _read_token(config.read_token_file)
+        self.asks_agents_for_certificates = bool(config.tls_client_ca_file)
         self._require_protection(config)
 
     def agent_of(self, authorization: str | None) -> str | None:
@@ -81,12 +82,9 @@ class Access:
         if not config.tls_cert_file and not config.insecure:
             hint = "set hub.tls_cert_file and hub.tls_key_file, or hub.insecure = true to send everything in clear"
             raise _problem("listen", f"{self.listen} is not loopback and TLS is not configured", hint)
-        if not config.agent_tokens_file:
-            raise _problem(
-                "agent_tokens_file",
-                f"must be set to listen on {self.listen}",
-                "make it with `rebellion hub token create AGENT`",
-            )
+        if not config.agent_tokens_file and not config.tls_client_ca_file:
+            hint = "make it with `rebellion hub token create AGENT`, or set hub.tls_client_ca_file"
+            raise _problem("agent_tokens_file", f"must be set to listen on {self.listen}", hint)
 
 
 def tls_context(config: HubSection) -> ssl.SSLContext | None:
@@ -103,7 +101,18 @@ def tls_context(config: HubSection) -> ssl.SSLContext | None:
         context.load_cert_chain(config.tls_cert_file, config.tls_key_file or None)
     except (OSError, ssl.SSLError) as error:
         raise _problem("tls_cert_file", f"{config.tls_cert_file}: cannot be used: {error}") from None
+    if config.tls_client_ca_file:
+        _ask_for_certificates(context, config.tls_client_ca_file)
     return context
+
+
+def _ask_for_certificates(context: ssl.SSLContext, path: str) -> None:
+    """Optional for TLS, since browsers show none; the gate asks agents for one."""
+    try:
+        context.load_verify_locations(path)
+    except (OSError, ssl.SSLError) as error:
+        raise _problem("tls_client_ca_file", f"{path}: cannot be used: {error}") from None
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def _listen(text: str) -> ListenAddress:

@@ -14,6 +14,7 @@ from agent.dashboard.live_pages import LIVE_SUBPROTOCOL
 from agent.hub.access import Access
 from agent.hub.counters import HubCounters
 from agent.hub.http_api import HttpApi
+from agent.hub.identity import Identity, certificate_names
 from agent.protocol.codec import SUBPROTOCOLS
 
 __all__ = ["INGEST_PATH", "Gate"]
@@ -59,22 +60,32 @@ class Gate:
         self._counters.requests[answer.status] += 1
         return response(answer, self._clock.wall_ns())
 
-    def token_agent(self, connection: ServerConnection) -> str | None:
-        """The agent whose token let this connection in; None when no tokens are asked for."""
-        if not self._access.asks_agents_for_tokens or connection.request is None:
-            return None
-        return self._access.agent_of(connection.request.headers.get("Authorization")) or ""
+    def identity(self, connection: ServerConnection) -> Identity:
+        """What an agent's connection has shown of who it is."""
+        return Identity(self._token_agent(connection.request), self._certificate_names(connection))
 
     def is_revoked(self, connection: ServerConnection) -> bool:
         """True for an agent's connection whose token is no longer in force."""
         request = connection.request
-        return request is not None and parse_target(request.path)[0] != LIVE_PATH and self.token_agent(connection) == ""
+        return request is not None and parse_target(request.path)[0] != LIVE_PATH and self._token_agent(request) == ""
+
+    def _token_agent(self, request: Request | None) -> str | None:
+        if not self._access.asks_agents_for_tokens or request is None:
+            return None
+        return self._access.agent_of(request.headers.get("Authorization")) or ""
+
+    def _certificate_names(self, connection: ServerConnection) -> frozenset[str] | None:
+        if not self._access.asks_agents_for_certificates:
+            return None
+        return certificate_names(connection.transport.get_extra_info("peercert"))
 
     def _judge_agent(self, connection: ServerConnection, headers: dict[str, str]) -> Response | None:
         if "origin" in headers:
             return self._refuse(connection, 403, "agents are no web pages")
         if self._access.asks_agents_for_tokens and not self._access.agent_of(headers.get("authorization")):
             return self._refuse(connection, 401, "no agent's token")
+        if self._certificate_names(connection) == frozenset():
+            return self._refuse(connection, 403, "a client certificate is needed")
         return self._judge_subprotocol(connection, headers, INGEST_PATH)
 
     def _judge_page(self, connection: ServerConnection, headers: dict[str, str]) -> Response | None:

@@ -16,6 +16,7 @@ from agent.dashboard.door import peer_text
 from agent.errors import ProtocolError
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet, FleetAgent
+from agent.hub.identity import Identity
 from agent.hub.inbox import Inbox
 from agent.hub.store import Registration, StoreError, Write
 from agent.hub.writer import Writer
@@ -62,14 +63,14 @@ class Ingest:
     on_stored: Callable[[FleetAgent, Write], None]
     on_change: Callable[[FleetAgent], None]
 
-    async def serve(self, connection: ServerConnection, token_agent: str | None) -> None:
+    async def serve(self, connection: ServerConnection, identity: Identity) -> None:
         """Handle one connection to its end.
 
         Args:
-            token_agent: The agent that the handshake's token belongs to; None when no tokens are asked for.
+            identity: What the handshake has shown of who this is.
         """
         self.counters.connections += 1
-        link = IngestLink(connection, self, token_agent)
+        link = IngestLink(connection, self, identity)
         ending = await link.run()
         facts: dict[str, Any] = {"agent": link.agent_name, "peer": peer_text(connection)}
         facts |= {"code": int(ending.code), "reason": ending.reason}
@@ -84,13 +85,13 @@ class Ingest:
 class IngestLink:
     """One connection; `AgentLink` for the fleet."""
 
-    def __init__(self, connection: ServerConnection, ingest: Ingest, token_agent: str | None) -> None:
+    def __init__(self, connection: ServerConnection, ingest: Ingest, identity: Identity) -> None:
         self.agent_name = ""
         self.epoch = ""
         self.was_welcome = False
         self._connection = connection
         self._ingest = ingest
-        self._token_agent = token_agent
+        self._identity = identity
         codec = Codec(SUBPROTOCOLS[str(connection.subprotocol)], max_frame_bytes=ingest.config.max_frame_bytes)
         self._session = HubSession(codec, max_series=ingest.config.max_series_per_agent)
         self._agent: FleetAgent | None = None
@@ -214,9 +215,8 @@ class IngestLink:
 
     async def _claim(self, hello: Hello) -> FleetAgent:
         """Take the agent's place in the fleet, also from a dead or older connection that holds it."""
-        if self._token_agent is not None and self._token_agent != hello.agent:
-            text = f"the token belongs to {self._token_agent!r}, not to {hello.agent!r}"
-            raise ProtocolError(text, CloseCode.WRONG_IDENTITY)
+        if problem := self._identity.problem_with(hello.agent):
+            raise ProtocolError(problem, CloseCode.WRONG_IDENTITY)
         agent = self._ingest.fleet.admit(hello.agent)
         if agent is None:
             raise ProtocolError(f"{self._ingest.config.max_agents} agents are known already", CloseCode.TRY_LATER)

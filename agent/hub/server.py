@@ -60,7 +60,7 @@ class _Parts:
         if connection.request is not None and parse_target(connection.request.path)[0] == LIVE_PATH:
             await self.live.pages.serve(connection)
         else:
-            await self.ingest.serve(connection, self.gate.token_agent(connection))
+            await self.ingest.serve(connection, self.gate.identity(connection))
 
 
 class Hub:

@@ -24,6 +24,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     compress: bool = True  # compress a message where that makes it smaller (msgpack only)
     token_file: str = ""  # holds the token that this agent shows the hub; "" = none
     ca_file: str = ""  # PEM of the authority that signed the hub's certificate; "" = the system's
+    tls_cert_file: str = ""  # PEM chain that this agent shows the hub; "" = none
+    tls_key_file: str = ""  # its key; "" = it stands in tls_cert_file too
     connect_timeout_s: Seconds = 5.0
     ping_s: Seconds = 5.0
     ping_timeout_s: Seconds = 4.0
@@ -41,6 +43,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             is_usable = False
         if not is_usable:
             raise ValueError(f"url must be ws://host:port or wss://host:port (got {self.url!r})")
+        if self.tls_cert_file and parts.scheme == "ws":
+            raise ValueError("tls_cert_file needs a url that begins with wss://")
+        if self.tls_key_file and not self.tls_cert_file:
+            raise ValueError("tls_cert_file must be set, because tls_key_file is")
 
 
 def websocket(config: Config, context: SinkContext) -> Sink:

@@ -136,9 +136,27 @@ def _tls(config: Config, name: str) -> ssl.SSLContext | None:
     if not config.url.startswith("wss:"):
         return None
     try:
-        return ssl.create_default_context(cafile=config.ca_file or None)
+        context = ssl.create_default_context(cafile=config.ca_file or None)
     except (OSError, ssl.SSLError) as error:
         raise _problem(name, "ca_file", f"{config.ca_file}: cannot be used: {error}", "a PEM file is needed") from None
+    if config.tls_cert_file:
+        _show_certificate(context, config, name)
+    return context
+
+
+def _show_certificate(context: ssl.SSLContext, config: Config, name: str) -> None:
+    """A key under a passphrase is refused instead of asked for: nobody sits there to type it."""
+
+    def refuse() -> str:
+        raise ssl.SSLError("the key needs a passphrase")
+
+    try:
+        context.load_cert_chain(config.tls_cert_file, config.tls_key_file or None, refuse)
+    except (OSError, ssl.SSLError) as error:
+        message = f"{config.tls_cert_file}: cannot be used: {error}"
+        raise _problem(
+            name, "tls_cert_file", message, "a PEM chain and its key without a passphrase are needed"
+        ) from None
 
 
 def _problem(name: str, key: str, message: str, hint: str) -> ConfigError:
@@ -163,4 +181,5 @@ def _reason(error: BaseException) -> str:
         return f"closed by the other end: {error.rcvd.code} {error.rcvd.reason}".rstrip()
     if isinstance(error, ConnectionClosed):
         return error.sent.reason if error.sent is not None and error.sent.reason else "connection lost"
-    return str(error) or type(error).__name__
+    text = str(error) or type(error).__name__
+    return f"{text}: {error.__cause__}" if isinstance(error, InvalidHandshake) and error.__cause__ else text

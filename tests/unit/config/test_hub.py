@@ -60,3 +60,14 @@ def test_sections_of_the_agent_do_not_belong_into_hub_toml(environ: dict[str, st
     (tmp_path / "hub.toml").write_text("[agent]\nname = 'x'\n")
     with pytest.raises(ConfigError, match="agent: there is no such key"):
         load_hub_config([tmp_path / "hub.toml"], environ)
+
+
+def test_certificates_of_agents_may_stand_in_for_tokens_and_need_tls(environ: dict[str, str], tmp_path: Path) -> None:
+    for name in ("ca.pem", "cert.pem", "key.pem", "read"):
+        (tmp_path / name).write_text("")
+    text = "[hub]\nlisten = '0.0.0.0:1'\nread_token_file = 'read'\ntls_client_ca_file = 'ca.pem'\n"
+    (tmp_path / "hub.toml").write_text(text + "tls_cert_file = 'cert.pem'\ntls_key_file = 'key.pem'\n")
+    assert load_hub_config([tmp_path / "hub.toml"], environ).listen == ("0.0.0.0", 1)
+    (tmp_path / "hub.toml").write_text(text + "insecure = true\n")
+    with pytest.raises(ConfigError, match=r"hub\.tls_cert_file: must be set, because hub\.tls_client_ca_file is"):
+        load_hub_config([tmp_path / "hub.toml"], environ)

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from agent.config.schema import HubSection
-from agent.hub import ingest, live
+from agent.dashboard.live_pages import LIVE_SUBPROTOCOL
+from agent.hub import ingest
 from agent.protocol import messages
 from agent.protocol.agent_session import AgentSession
 from agent.protocol.close_codes import CloseCode
@@ -46,7 +47,7 @@ def test_every_message_and_every_key_is_described():
 
 
 def test_both_subprotocols_are_named():
-    for name in (*SUBPROTOCOLS, live.LIVE_SUBPROTOCOL):
+    for name in (*SUBPROTOCOLS, LIVE_SUBPROTOCOL):
         assert f"`{name}`" in TEXT
 
 
