@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-resilience bench-sampling bench-transformer
+.PHONY: help demo test test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-forecast bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -46,6 +46,10 @@ bench-resilience: $(VENV)/run.stamp
 PEERS ?= $(wildcard ../shared/tools/transformer_peers.py)
 bench-transformer: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/transformer_bench.py $(if $(PEERS),--peers "$(PEERS)")
+
+## make bench-forecast   forecasts and predicted failures beside simpler ones; DATA=nab_dev.zip
+bench-forecast: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/forecast_bench.py $(if $(wildcard $(DATA)),--data "$(DATA)")
 
 ## make bench-collectors   what each collector costs a tick
 bench-collectors: $(VENV)/run.stamp

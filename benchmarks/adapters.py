@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.exhaustion import time_to_exhaustion_s
+from agent.numeric.forecast import forecast
 from agent.numeric.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-__all__ = ["transformer"]
+__all__ = ["forecaster", "transformer"]
 
 _SEVERITY_OF_NO_HEALTH = 6.0
 _ENGINE_NAMES = {
@@ -98,3 +100,27 @@ def transformer(
     made = TransformerAdapter(n_series, window, horizon, alpha, thresholds)
     made.group(groups)
     return made
+
+
+class Forecaster:
+    """Forecasts and times to a limit, of one series at a time; one setting for all."""
+
+    def forecast(self, ts: FloatArray, x: FloatArray, h: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Point, low and high of the next `h` steps, shape (h,) each; 90 % interval.
+
+        Args:
+            ts: Unix seconds, rising.
+            x: Values; NaN is missing.
+            h: Steps ahead, >= 1, each the median step of `ts`.
+        """
+        made = forecast(np.asarray(ts, dtype=np.float64), np.asarray(x, dtype=np.float64), h)
+        return made.point, made.low, made.high
+
+    def eta(self, ts: FloatArray, x: FloatArray, limit: float) -> float:
+        """Seconds until `x` crosses the limit; 0 = it has, inf = nothing points to it."""
+        return time_to_exhaustion_s(np.asarray(ts, dtype=np.float64), np.asarray(x, dtype=np.float64), limit)
+
+
+def forecaster() -> Forecaster:
+    """The shipped forecasts with their shipped defaults."""
+    return Forecaster()
