@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-forecast bench-resilience bench-sampling bench-transformer
+.PHONY: help demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-forecast bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -15,6 +15,10 @@ demo: $(VENV)/run.stamp
 ## make test       the whole test suite
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -q
+
+## make test-faults   every fault with five seeds each, and what each came to; its short form is part of make test
+test-faults: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -q tests/faults -m "long or not long"
 
 ## make lint       ruff, mypy --strict, import-linter
 lint: $(VENV)/dev.stamp

@@ -128,6 +128,7 @@ class Pipeline:
         self._collectors: dict[str, _Hosted] = {}
         self._senders: dict[str, _Shipping] = {}
         self._start_s = clock.monotonic_s()
+        self._last_tick = (clock.wall_ns(), self._start_s)
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -193,10 +194,9 @@ class Pipeline:
         wall_ns = self._clock.wall_ns()
         self._gather.expect(self._request_due(now_s))
         samples = await self._gather.collected(self._gather_s)
-        if samples:
-            batch = self._batch(samples, wall_ns, now_s)
-            self._ship(batch)
-            self._on_batch(batch)
+        self._ship_samples(self._gather.take_overtaken(), *self._last_tick)
+        self._ship_samples(samples, wall_ns, now_s)
+        self._last_tick = (wall_ns, now_s)
         self.stats.ticks += 1
         self.stats.last_duration_s = self._clock.monotonic_s() - now_s
         self._on_tick()
@@ -211,6 +211,12 @@ class Pipeline:
         if hosted.collector.source.is_critical or self.interval_factor <= 1.0:
             return schedule.is_due(now_s)
         return schedule.is_due(now_s - (self.interval_factor - 1.0) * schedule.interval_s)
+
+    def _ship_samples(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> None:
+        if samples:
+            batch = self._batch(samples, wall_ns, now_s)
+            self._ship(batch)
+            self._on_batch(batch)
 
     def _batch(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> Batch:
         ids = np.array(self._table.ids(samples), dtype=np.uint32)

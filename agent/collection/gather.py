@@ -12,10 +12,14 @@ __all__ = ["Gather"]
 
 
 class Gather:
-    """Takes what collectors report and hands it out once a tick. What comes late belongs to the next tick."""
+    """Takes what collectors report and hands it out once a tick. What comes late belongs to the next tick.
+
+    Where that has newer samples of the same series, the late ones are kept apart: a point that was collected is never lost.
+    """
 
     def __init__(self) -> None:
         self._samples: dict[Series, float] = {}
+        self._overtaken: dict[Series, float] = {}
         self._awaited: set[str] = set()
         self._all_in = asyncio.Event()
 
@@ -27,6 +31,7 @@ class Gather:
 
     def report(self, name: str, samples: dict[Series, float]) -> None:
         """A collector has ended its collect."""
+        self._overtaken |= {series: self._samples[series] for series in samples.keys() & self._samples.keys()}
         self._samples.update(samples)
         self._awaited.discard(name)
         self._settle()
@@ -38,6 +43,11 @@ class Gather:
                 await self._all_in.wait()
         samples, self._samples = self._samples, {}
         return samples
+
+    def take_overtaken(self) -> dict[Series, float]:
+        """Late samples of the tick before, of which the tick just collected has newer ones."""
+        overtaken, self._overtaken = self._overtaken, {}
+        return overtaken
 
     def _settle(self) -> None:
         if not self._awaited:

@@ -170,6 +170,34 @@ async def test_a_hung_collector_leaves_the_others_their_period():
     assert len(values) >= 19
 
 
+class LateOnce:
+    """Answers its second request only after the tick has gone on without it."""
+
+    def __init__(self, series, bench):
+        self.series, self.bench, self.count = series, bench, 0
+
+    async def collect(self, out):
+        self.count += 1
+        out.add(self.series, self.count)
+        while self.count == 2 and self.bench.pipeline.stats.ticks < 2:
+            await asyncio.sleep(0)
+
+
+async def test_a_sample_that_comes_after_its_tick_is_shipped_all_the_same():
+    bench, sink = Bench(interval_s=0.02), MemorySink()
+
+    def prepare():
+        bench.pipeline.add_collector(
+            bench.collector("a", lambda source: LateOnce(source.series("a"), bench), 0.02, 60.0)
+        )
+        bench.pipeline.add_sender(bench.sender("s", sink))
+
+    await bench.run(5, prepare)
+    values = [value for batch in batches(sink) for value in batch.values.tolist()]
+    assert values == [float(n) for n in range(1, len(values) + 1)]
+    assert len(values) >= 4
+
+
 async def test_a_collector_with_a_longer_interval_joins_every_so_many_ticks():
     bench, sink = Bench(), MemorySink()
 

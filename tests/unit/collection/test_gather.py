@@ -31,3 +31,15 @@ async def test_a_tick_without_collectors_ends_at_once():
     gather = Gather()
     gather.expect([])
     assert await gather.collected(patience_s=3600) == {}
+
+
+async def test_a_late_sample_that_a_newer_one_overtakes_is_kept_apart():
+    gather = Gather()
+    gather.expect(["slow"])
+    assert await gather.collected(patience_s=0) == {}
+    gather.report("slow", {A: 1.0, B: 1.0})
+    gather.expect(["slow"])
+    gather.report("slow", {A: 2.0})
+    assert await gather.collected(patience_s=3600) == {A: 2.0, B: 1.0}
+    assert gather.take_overtaken() == {A: 1.0}
+    assert gather.take_overtaken() == {}

@@ -1,0 +1,28 @@
+"""Prints a line for each case at the end of the run."""
+
+import pytest
+
+LINES = pytest.StashKey[list]()
+
+
+def pytest_configure(config):
+    config.stash[LINES] = []
+
+
+@pytest.fixture
+def report(request):
+    """Call it with a verdict: it is shown at the end, also when the case fails."""
+
+    def show(verdict):
+        request.config.stash[LINES].append(str(verdict))
+        return verdict
+
+    return show
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    lines = config.stash.get(LINES, [])
+    if lines:
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.write_line(line)

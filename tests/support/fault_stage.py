@@ -1,0 +1,314 @@
+"""A hub, an agent and a proxy between them as they are hurt, and the verdict on what became of every point."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+from fault_proxy import FaultProxy
+from process_support import Process, wait_until
+from synthetic import SERIES_STEP, made_ticks, write_plugin
+
+__all__ = ["FaultHub", "Stage", "Verdict", "disorder", "free_port"]
+
+AGENT = "web1"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a case came to; prints as one line.
+
+    Attributes:
+        lost: Points neither stored nor declared as dropped.
+        duplicated: Points stored more than once.
+        out_of_order: Batches of the live data, or of the backlog, that were stored before an older one of their kind.
+        declared: Points that the agent said it dropped.
+        lag_s: Longest that a batch collected after the hub was reached again took to be stored.
+        rss_mib: Growth of the agent's peak memory during the fault.
+        detect_s: From the fault to the agent's first word of it.
+        drain_s: From the fault's end until all that was collected before it was stored.
+        jitter_s: 99th percentile of how far apart two collections were beyond the interval, during the fault.
+    """
+
+    case: str
+    seed: int
+    made: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    out_of_order: int = 0
+    declared: int = 0
+    lag_s: float | None = None
+    rss_mib: float | None = None
+    detect_s: float | None = None
+    drain_s: float | None = None
+    jitter_s: float | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        figures = [
+            f"{self.case} [seed {self.seed}]: {self.made} points, lost {self.lost}, duplicated {self.duplicated}",
+            f"out of order {self.out_of_order}, declared drops {self.declared}",
+        ]
+        figures += [
+            f"{name} {value:.2f} {unit}"
+            for name, value, unit in (
+                ("max lag", self.lag_s, "s"),
+                ("peak RSS", self.rss_mib, "MiB"),
+                ("detected in", self.detect_s, "s"),
+                ("drained in", self.drain_s, "s"),
+                ("collection jitter p99", self.jitter_s, "s"),
+            )
+            if value is not None
+        ]
+        return ", ".join(figures + [f"{name} {value}" for name, value in self.notes.items()])
+
+    def assert_whole(self) -> None:
+        """Nothing lost, nothing twice, both streams in their order."""
+        assert (self.lost, self.duplicated, self.out_of_order) == (0, 0, 0), str(self)
+
+
+class FaultHub:
+    """A hub process whose journal tells what it stored, in its order."""
+
+    def __init__(self, folder: Path, port: int, die_after: int = 0) -> None:
+        self.journal = folder / "stored.jsonl"
+        script = Path(__file__).with_name("fault_hub.py")
+        command = [sys.executable, str(script), str(folder / "hub"), str(port), str(self.journal), str(die_after)]
+        with (folder / "hub.log").open("ab") as log:
+            self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.child.stdout is not None
+        self.child.stdout.readline()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        self.child.send_signal(number)
+        if number == signal.SIGKILL:
+            self.child.wait(20)
+
+    def close(self) -> None:
+        self.child.kill()
+        self.child.wait(20)
+        assert self.child.stdout is not None
+        self.child.stdout.close()
+
+
+class Stage:
+    """Use it as a context manager; it ends what it started.
+
+    Args:
+        folder: For everything.
+        case, seed: What the verdict is called; the seed drives `rng`.
+        series_count, interval_s: What the agent collects.
+        sink: Further lines of `[sinks.websocket]`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        case: str,
+        seed: int,
+        *,
+        series_count: int = 50,
+        interval_s: float = 0.05,
+        sink: str = "",
+    ) -> None:
+        self.folder = folder
+        self.rng = random.Random(seed)
+        self.verdict = Verdict(case, seed)
+        self.series_count = series_count
+        self.interval_s = interval_s
+        self.hub_port = free_port()
+        self.made_path = folder / "made.txt"
+        self.stored_path = folder / "stored.jsonl"
+        self._sink = sink
+        self._stack = ExitStack()
+        self.fault_wall_s = self.healed_wall_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._stack.__enter__()
+        self.proxy = self._stack.enter_context(FaultProxy(self.hub_port))
+        write_plugin(self.folder / "plugins", self.made_path, self.series_count)
+        self.config = self.folder / "agent.toml"
+        self.config.write_text(
+            f"""
+            [agent]
+            name = "{AGENT}"
+            interval_s = {self.interval_s}
+            drain_s = 20.0
+            state_dir = "{self.folder}/agent"
+            plugins_dir = "{self.folder}/plugins"
+            default_collectors = false
+            [collectors.synthetic]
+            max_series = 5000
+            deadline_s = 60.0
+            [sinks.websocket]
+            url = "ws://127.0.0.1:{self.proxy.port}"
+            ping_s = 0.3
+            ping_timeout_s = 0.3
+            connect_timeout_s = 1.0
+            reconnect_s = 0.1
+            reconnect_max_s = 0.3
+            deadline_s = 2.0
+            breaker.open_s = 0.2
+            breaker.max_open_s = 0.5
+            spool.commit_s = 0.2
+            {self._sink}
+            """
+        )
+        return self
+
+    def __exit__(self, *facts: object) -> None:
+        self._stack.__exit__(None, None, None)
+
+    def start_hub(self, die_after: int = 0) -> FaultHub:
+        self.hub = FaultHub(self.folder, self.hub_port, die_after)
+        self._stack.callback(self.hub.close)
+        return self.hub
+
+    def start_agent(self) -> Process:
+        self.agent = self._stack.enter_context(Process("agent", "--config", str(self.config)))
+        self.agent.wait_for("agent.started")
+        return self.agent
+
+    def start(self) -> None:
+        """Hub and agent, and wait until the first data are stored."""
+        self.start_hub()
+        self.start_agent()
+        self.agent.wait_for("sink.acked_first")
+
+    # --- the course of a fault
+
+    def begin_fault(self) -> None:
+        """From here on the agent's memory and its first word of trouble count."""
+        Path(f"/proc/{self.agent.pid}/clear_refs").write_text("5")
+        self._rss_kib = _status_kib(self.agent.pid, "VmRSS")
+        self._fault_s, self.fault_wall_s = time.monotonic(), time.time()
+
+    def wait_detected(self, seconds: float = 30.0) -> None:
+        """Until the agent says that something is wrong with its link."""
+        self.agent.wait_for("sink.failed")
+        self.verdict.detect_s = time.monotonic() - self._fault_s
+
+    def wait_made(self, count: int) -> None:
+        """Until so many more ticks were collected."""
+        target = len(made_ticks(self.made_path)) + count
+        wait_until(lambda: len(made_ticks(self.made_path)) >= target, f"{count} ticks are collected")
+
+    def heal(self) -> None:
+        """The fault is over: what is collected from here on is live."""
+        peak_kib = _status_kib(self.agent.pid, "VmHWM")
+        self.verdict.rss_mib = (peak_kib - self._rss_kib) / 1024
+        self.verdict.jitter_s = _jitter_s(made_ticks(self.made_path), self.fault_wall_s, self.interval_s)
+        self._healed_s, self.healed_wall_s = time.monotonic(), time.time()
+
+    def wait_drained(self, seconds: float = 60.0) -> None:
+        """Until everything collected before the fault's end is stored."""
+        due = [number for number, _, wall_s in made_ticks(self.made_path) if wall_s < self.healed_wall_s]
+        wait_until(lambda: set(due) <= self.stored_numbers(), "the backlog is stored", seconds)
+        self.verdict.drain_s = time.monotonic() - self._healed_s
+
+    def end(self) -> None:
+        """Stop the agent in good order: it delivers what it has."""
+        assert self.agent.end() == 0
+        stopped = next(entry for entry in self.agent.events() if entry.get("event") == "agent.stopped")
+        self._clean_ticks = int(stopped["ticks"])
+
+    # --- the verdict
+
+    def judge(self) -> Verdict:
+        """Compare what was collected with what the hub holds; the hub must be up, and the agent at its end."""
+        verdict, made = self.verdict, self._collected()
+        stored = self.ask("query", agent=AGENT, name="synthetic", **{"from": -100_000})["results"]
+        verdict.made = len(made) * self.series_count
+        whole: set[float] = set()
+        count = 0
+        for result in stored:
+            count += len(result["values"])
+            whole.update(result["values"])
+        expected = {number + n * SERIES_STEP for number in made for n in range(self.series_count)}
+        verdict.declared = int(self.ask("agents")["agents"][0]["gap_points_total"])
+        verdict.lost = len(expected - whole) - verdict.declared
+        verdict.duplicated = count - len(whole) + self._stored_twice()
+        verdict.notes |= {"unknown points": len(whole - expected)} if whole - expected else {}
+        verdict.out_of_order = disorder(self._stored_order())
+        verdict.lag_s = self._lag_s()
+        return verdict
+
+    def ask(self, path: str, **query: Any) -> Any:
+        with urlopen(f"http://127.0.0.1:{self.hub_port}/api/v1/{path}?{urlencode(query)}", timeout=30) as answer:
+            return json.load(answer)
+
+    def stored_lines(self) -> list[list[Any]]:
+        """The hub's journal."""
+        if not self.stored_path.exists():
+            return []
+        return [json.loads(line) for line in self.stored_path.read_text().split("\n")[:-1]]
+
+    def stored_numbers(self) -> set[int]:
+        """Ticks that are stored."""
+        return {int(value) for *_, value in self.stored_lines() if value is not None}
+
+    def _collected(self) -> list[int]:
+        """Ticks whose points the agent took in; the last of a run that ended in good order may have come too late for that."""
+        numbers = [number for number, *_ in made_ticks(self.made_path)]
+        run_start = numbers[-1] & ~0xFFFFFF
+        return [number for number in numbers if number <= run_start + self._clean_ticks or number < run_start]
+
+    def _stored_twice(self) -> int:
+        keys = [(epoch, seq) for _, epoch, seq, result, _ in self.stored_lines() if result == "stored"]
+        return len(keys) - len(set(keys))
+
+    def _stored_order(self) -> Iterable[int]:
+        return [
+            int(value) for _, _, _, result, value in self.stored_lines() if value is not None and result == "stored"
+        ]
+
+    def _lag_s(self) -> float | None:
+        """Of what was collected after the hub had something again."""
+        made_s = {number: wall_s for number, _, wall_s in made_ticks(self.made_path)}
+        numbers = [(stored_s, int(value)) for stored_s, *_, value in self.stored_lines() if value is not None]
+        stored = [(stored_s, made_s[number]) for stored_s, number in numbers if number in made_s]
+        back_s = min((stored_s for stored_s, _ in stored if stored_s > self.healed_wall_s), default=0.0)
+        return max((stored_s - one_s for stored_s, one_s in stored if one_s > back_s), default=None)
+
+
+def disorder(numbers: Iterable[int]) -> int:
+    """How many numbers fit into neither of two rising streams: the live data, and the backlog."""
+    ends, misfits = [0, 0], 0
+    for number in numbers:
+        fitting = [end for end in ends if end < number]
+        if fitting:
+            ends[ends.index(max(fitting))] = number
+        else:
+            misfits += 1
+    return misfits
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _status_kib(pid: int, key: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().split("\n")
+    return int(next(line for line in lines if line.startswith(key + ":")).split()[1])
+
+
+def _jitter_s(made: list[tuple[int, float, float]], from_wall_s: float, interval_s: float) -> float | None:
+    moments = [monotonic_s for _, monotonic_s, wall_s in made if wall_s >= from_wall_s]
+    apart = sorted(abs(later - earlier - interval_s) for earlier, later in pairwise(moments))
+    return apart[int(0.99 * (len(apart) - 1))] if apart else None
