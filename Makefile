@@ -14,7 +14,7 @@ demo: $(VENV)/run.stamp
 
 ## make test       the whole test suite
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 ## make test-faults   every fault with five seeds each, and what each came to; its short form is part of make test
 test-faults: $(VENV)/dev.stamp
