@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from agent.clock import Clock
 from agent.contracts import Logger
@@ -15,7 +18,7 @@ from agent.hub.access import Access
 from agent.hub.counters import HubCounters
 from agent.hub.http_api import HttpApi
 from agent.hub.identity import Identity, certificate_names
-from agent.protocol.codec import SUBPROTOCOLS
+from agent.protocol.codec import SUBPROTOCOLS, chosen_subprotocol
 
 __all__ = ["INGEST_PATH", "Gate"]
 
@@ -59,6 +62,12 @@ class Gate:
         answer = await self._api.answer(path, query)
         self._counters.requests[answer.status] += 1
         return response(answer, self._clock.wall_ns())
+
+    def choose_subprotocol(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The client's first choice among those of the door that it knocked at."""
+        is_page = connection.request is not None and parse_target(connection.request.path)[0] == LIVE_PATH
+        chosen = chosen_subprotocol(offered, _SUBPROTOCOLS[LIVE_PATH if is_page else INGEST_PATH])
+        return None if chosen is None else Subprotocol(chosen)
 
     def identity(self, connection: ServerConnection) -> Identity:
         """What an agent's connection has shown of who it is."""

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.typing import Subprotocol
 
 from agent.clock import Clock
 from agent.config.schema import HubSection
 from agent.contracts import Logger
 from agent.dashboard.answers import parse_target
 from agent.dashboard.door import LIVE_PATH, connection_class, library_logger
-from agent.dashboard.live_pages import LIVE_SUBPROTOCOL
 from agent.hub.access import Access, ListenAddress, tls_context
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet
@@ -33,7 +31,6 @@ from agent.hub.store import Store, StoreError
 from agent.hub.token_watch import TokenWatch
 from agent.hub.writer import Writer
 from agent.protocol.close_codes import CloseCode
-from agent.protocol.codec import SUBPROTOCOLS
 
 __all__ = ["Hub"]
 
@@ -160,7 +157,7 @@ class Hub:
                 listen.port,
                 ssl=self._tls,
                 process_request=parts.gate,
-                subprotocols=[Subprotocol(name) for name in (*SUBPROTOCOLS, LIVE_SUBPROTOCOL)],
+                select_subprotocol=parts.gate.choose_subprotocol,
                 compression=None,
                 server_header=None,
                 open_timeout=_HANDSHAKE_WITHIN_S,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
+
 from agent.errors import ProtocolError
 from agent.protocol.close_codes import CloseCode
 from agent.protocol.codec import Codec, Frame, unpack_ids
 from agent.protocol.messages import (
-    PROTOCOL_VERSION,
     Ack,
     BatchMessage,
     Bye,
@@ -22,6 +23,7 @@ from agent.protocol.messages import (
     Welcome,
 )
 from agent.protocol.session import SessionState, must, out_of_place
+from agent.protocol.versions import SPOKEN, Versions
 
 __all__ = ["AgentSession"]
 
@@ -34,10 +36,24 @@ class AgentSession:
     Args:
         codec: Of the agreed encoding.
         agent, epoch, agent_version, labels: What `hello` says.
+        versions: What this end speaks.
+
+    Attributes:
+        version: The one that the hub chose; nothing newer may be sent. 0 before `welcome`.
     """
 
-    def __init__(self, codec: Codec, *, agent: str, epoch: str, agent_version: str, labels: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        *,
+        agent: str,
+        epoch: str,
+        agent_version: str,
+        labels: Mapping[str, str],
+        versions: Versions = SPOKEN,
+    ) -> None:
         self.state = SessionState.NEW
+        self.version = 0
         self.acked_seq = 0
         self.nack: Nack | None = None
         self.bye: Bye | None = None
@@ -46,6 +62,7 @@ class AgentSession:
         self._epoch = epoch
         self._agent_version = agent_version
         self._labels = dict(labels)
+        self._versions = versions
         self._window_batches = 0
         self._window_bytes = 0
         self._in_flight: deque[tuple[int, int]] = deque()
@@ -74,7 +91,8 @@ class AgentSession:
         self.state = SessionState.GREETING
         return self._codec.encode(
             Hello(
-                version=PROTOCOL_VERSION,
+                version=self._versions.newest,
+                min_version=UNSET if self._versions.oldest == self._versions.newest else self._versions.oldest,
                 agent=self._agent,
                 epoch=self._epoch,
                 agent_version=self._agent_version,
@@ -152,9 +170,10 @@ class AgentSession:
         return len(self._in_flight) < self._window_batches and self._in_flight_bytes < self._window_bytes
 
     def _take_welcome(self, welcome: Welcome) -> None:
-        if welcome.version != PROTOCOL_VERSION:
-            raise ProtocolError(f"the hub speaks version {welcome.version}, not {PROTOCOL_VERSION}", CloseCode.VERSION)
+        if welcome.version not in self._versions:
+            raise ProtocolError(f"the hub speaks version {welcome.version}, not {self._versions}", CloseCode.VERSION)
         self.state = SessionState.STREAMING
+        self.version = welcome.version
         self.acked_seq = self._sent_seq = welcome.last_seq
         self._window_batches = welcome.window_batches
         self._window_bytes = welcome.window_bytes

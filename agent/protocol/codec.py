@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Annotated
 
@@ -37,6 +38,8 @@ __all__ = [
     "Codec",
     "Encoding",
     "Frame",
+    "chosen_subprotocol",
+    "offered_subprotocols",
     "unpack_floats",
     "unpack_ids",
 ]
@@ -68,6 +71,16 @@ class Encoding(Enum):
 
 
 SUBPROTOCOLS = {encoding.subprotocol: encoding for encoding in Encoding}
+
+
+def offered_subprotocols(preferred: Encoding) -> list[str]:
+    """What an agent offers: its own choice first, then what it can speak all the same."""
+    return sorted(SUBPROTOCOLS, key=lambda name: name != preferred.subprotocol)
+
+
+def chosen_subprotocol(offered: Sequence[str], known: Collection[str]) -> str | None:
+    """What a hub chooses: the first that the agent offers and the hub knows; None when there is none."""
+    return next((name for name in offered if name in known), None)
 
 
 class _JsonBatch(Struct, frozen=True, kw_only=True, tag_field="type", tag="batch", omit_defaults=True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import UNSET
+
 from agent.errors import ProtocolError
 from agent.protocol.close_codes import CloseCode
 from agent.protocol.codec import Codec, Frame, unpack_ids
 from agent.protocol.messages import (
-    PROTOCOL_VERSION,
     Ack,
     BatchMessage,
     Bye,
@@ -22,6 +23,7 @@ from agent.protocol.messages import (
     Welcome,
 )
 from agent.protocol.session import SessionState, must, out_of_place
+from agent.protocol.versions import SPOKEN, Versions
 
 __all__ = ["HubSession"]
 
@@ -32,13 +34,19 @@ class HubSession:
     Args:
         codec: Of the agreed encoding.
         max_series: Definitions that one connection may make.
+        versions: What this end speaks.
+
+    Attributes:
+        version: The newest that both ends speak; nothing newer may be sent. 0 before `hello`.
     """
 
-    def __init__(self, codec: Codec, *, max_series: int) -> None:
+    def __init__(self, codec: Codec, *, max_series: int, versions: Versions = SPOKEN) -> None:
         self.state = SessionState.NEW
+        self.version = 0
         self.hello: Hello | None = None
         self._codec = codec
         self._max_series = max_series
+        self._versions = versions
         self._defined: set[int] = set()
         self._checked_ids = b""
         self._resend_from: int | None = None
@@ -64,7 +72,7 @@ class HubSession:
         self.state = SessionState.STREAMING
         return self._codec.encode(
             Welcome(
-                version=PROTOCOL_VERSION,
+                version=self.version,
                 last_seq=last_seq,
                 window_batches=window_batches,
                 window_bytes=window_bytes,
@@ -102,9 +110,12 @@ class HubSession:
         raise out_of_place(message, self.state)
 
     def _take_hello(self, hello: Hello) -> bool:
-        if hello.version != PROTOCOL_VERSION:
-            raise ProtocolError(f"version {hello.version} is not spoken here, {PROTOCOL_VERSION} is", CloseCode.VERSION)
+        offered = Versions(hello.version if hello.min_version is UNSET else hello.min_version, hello.version)
+        version = self._versions.common_with(offered)
+        if version is None:
+            raise ProtocolError(f"version {offered} is not spoken here, {self._versions} is", CloseCode.VERSION)
         self.state = SessionState.GREETING
+        self.version = version
         self.hello = hello
         return True
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 __all__ = [
     "MESSAGE_TYPES",
-    "PROTOCOL_VERSION",
     "RECORD_TYPES",
     "Ack",
     "BatchMessage",
@@ -24,8 +23,6 @@ __all__ = [
     "Welcome",
 ]
 
-PROTOCOL_VERSION = 1
-
 Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 SeqOrNone = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -33,6 +30,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 SeriesId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Version = Annotated[int, Meta(ge=1, le=65_535)]
 Word = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=1024)]
 LabelMap = Annotated[dict[Name, Text], Meta(max_length=64)]
@@ -40,20 +38,24 @@ DetailMap = Annotated[dict[Name, Text | int | float | bool | None], Meta(max_len
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
-    """First message of an agent. `next_seq` is the sequence number of the oldest record it still has to deliver."""
+    """First message of an agent. `next_seq` is the sequence number of the oldest record it still has to deliver.
 
-    version: Annotated[int, Meta(ge=1, le=65_535)]
+    `version` is the newest that it speaks and `min_version` the oldest; without it, that one alone.
+    """
+
+    version: Version
     agent: Name
     epoch: Name
     next_seq: Seq
     agent_version: Word = ""
     labels: LabelMap = field(default_factory=dict)
+    min_version: Version | UnsetType = UNSET
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
-    """The hub's answer to `hello`. Records up to `last_seq` are stored already; 0 = none."""
+    """The hub's answer to `hello`: `version` is spoken from here on. Records up to `last_seq` are stored already; 0 = none."""
 
-    version: Annotated[int, Meta(ge=1, le=65_535)]
+    version: Version
     last_seq: SeqOrNone
     window_batches: Annotated[int, Meta(ge=1, le=2**31)]
     window_bytes: Annotated[int, Meta(ge=1, le=2**31)]

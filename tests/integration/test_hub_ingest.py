@@ -294,6 +294,21 @@ async def test_what_a_stopping_hub_acknowledged_is_what_it_stored(tmp_path):
         assert (await again.agents())["raw1"]["last_seq"] == acked
 
 
+async def test_an_agent_of_the_next_version_is_spoken_to_in_this_one_and_stored(tmp_path):
+    offered = ["rebellion.v2.msgpack", "rebellion.v2.json", "rebellion.v1.json", "rebellion.v1.msgpack"]
+    newer = {**json.loads(hello()), "version": 2, "min_version": 1, "zone": "north"}
+    series = {"type": "series", "series": [{"id": 1, "name": "test_value", "labels": {"n": "1"}, "help": "new"}]}
+    record = {"type": "batch", "seq": 1, "time_ns": 10**18, "ids": [1], "values": [0.5], "exemplars": {"1": "x"}}
+    async with RunningHub(tmp_path) as hub, open_agent(hub.url, subprotocols=offered) as socket:
+        assert socket.subprotocol == "rebellion.v1.json"
+        await socket.send(json.dumps(newer))
+        assert json.loads(await socket.recv())["version"] == 1
+        for message in (series, record):
+            await socket.send(json.dumps(message))
+        assert json.loads(await socket.recv()) == {"type": "ack", "seq": 1}
+        assert await hub.values("raw1") == [0.5]
+
+
 async def test_bye_before_hello_is_out_of_place(tmp_path):
     async with RunningHub(tmp_path) as hub, open_agent(hub.url) as socket:
         await socket.send('{"type":"bye"}')

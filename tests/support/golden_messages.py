@@ -46,6 +46,7 @@ MESSAGES: dict[str, Message] = {
         version=1, agent="web1", epoch="7f3a", next_seq=1, agent_version="0.1.0", labels={"dc": "north", "rack": "ä7"}
     ),
     "hello-least": Hello(version=1, agent="a", epoch="e", next_seq=LARGEST),
+    "hello-two-versions": Hello(version=2, min_version=1, agent="web1", epoch="7f3b", next_seq=7),
     "welcome": Welcome(
         version=1,
         last_seq=41,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -52,8 +53,11 @@ class Connector:
     def timeout_s(self) -> float:
         return self._config.connect_timeout_s
 
-    async def open(self, subprotocol: str | None) -> ClientConnection:
+    async def open(self, offered: Sequence[str]) -> ClientConnection:
         """A new connection.
+
+        Args:
+            offered: Subprotocols, the best first; the other end must choose one of them. Empty = none is asked for.
 
         Raises:
             RetryableDelivery: It is too early for another attempt.
@@ -64,7 +68,7 @@ class Connector:
             raise RetryableDelivery(f"{self._url}: next attempt in {wait_s:.1f} s", retry_after_s=wait_s)
         return await connect(
             self._url,
-            subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
+            subprotocols=[Subprotocol(name) for name in offered] or None,
             additional_headers=await self._authorization(),
             user_agent_header=f"rebellion-agent/{agent.__version__}",
             compression=None,

@@ -29,7 +29,7 @@ class PlainSink:
         """See `Sink.deliver`; here "safe at the other end" cannot be known."""
         try:
             if self._socket is None:
-                self._socket = await self._connector.open(None)
+                self._socket = await self._connector.open(())
                 self._connector.opened()
             await _forget_answers(self._socket)
             for record in records:

@@ -15,7 +15,7 @@ import agent
 from agent.api import Level, PermanentDelivery, ProtocolError, Record, RetryableDelivery, SinkContext
 from agent.protocol.agent_session import AgentSession
 from agent.protocol.close_codes import CloseCode
-from agent.protocol.codec import Codec, Encoding
+from agent.protocol.codec import SUBPROTOCOLS, Codec, Encoding, offered_subprotocols
 from agent.protocol.messages import BatchMessage, RecordMessage
 from agent.protocol.records import definition_message, record_message
 from agent.protocol.session import SessionState
@@ -113,10 +113,10 @@ class RebellionSink:
 
     async def _connect(self, epoch: str, first_seq: int) -> _Link:
         try:
-            socket = await self._connector.open(self._encoding.subprotocol)
+            socket = await self._connector.open(offered_subprotocols(self._encoding))
         except CONNECTION_ERRORS as error:
             raise self._connector.failed(error) from error
-        link = _Link(socket, self._new_session(epoch), epoch)
+        link = _Link(socket, self._new_session(socket, epoch), epoch)
         try:
             async with asyncio.timeout(self._connector.timeout_s):
                 await socket.send(link.session.hello(first_seq))
@@ -131,9 +131,10 @@ class RebellionSink:
         self._connector.opened(last_seq=link.session.acked_seq)
         return link
 
-    def _new_session(self, epoch: str) -> AgentSession:
+    def _new_session(self, socket: ClientConnection, epoch: str) -> AgentSession:
+        encoding = SUBPROTOCOLS.get(str(socket.subprotocol), self._encoding)
         return AgentSession(
-            Codec(self._encoding, compress=self._config.compress),
+            Codec(encoding, compress=self._config.compress),
             agent=self._context.agent,
             epoch=epoch,
             agent_version=agent.__version__,

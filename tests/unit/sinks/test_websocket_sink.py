@@ -101,11 +101,11 @@ async def test_an_attempt_that_comes_too_early_is_not_made():
     paced = Paced()
     wait_s = paced.wait_s(retry_after_s=3.0)
     with pytest.raises(RetryableDelivery, match="next attempt in") as caught:
-        await paced.connector.open(None)
+        await paced.connector.open(())
     assert caught.value.retry_after_s == pytest.approx(wait_s)
     paced.stage.clock.advance(wait_s + 0.001)
     with pytest.raises(OSError, match=r"Connect call failed|refused"):
-        await paced.connector.open(None)
+        await paced.connector.open(())
 
 
 async def test_closing_a_sink_that_was_never_used_is_fine_and_so_is_twice():
@@ -269,6 +269,13 @@ async def test_a_hub_that_breaks_the_protocol_is_left_and_tried_again(answers, s
         sink = SinkStage().sink(impostor.url, encoding="json")
         with pytest.raises(RetryableDelivery, match=says):
             await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
+        await sink.close()
+
+
+async def test_a_hub_that_knows_one_encoding_only_is_spoken_to_in_that_one():
+    async with Impostor(WELCOME, '{"type":"ack","seq":1}') as impostor:
+        sink = SinkStage().sink(impostor.url, encoding="msgpack")
+        await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
         await sink.close()
 
 
