@@ -16,7 +16,7 @@ from agent.delivery.spool import Spool, SpoolSettings
 from agent.delivery.spool_bounds import SpoolBounds
 from agent.errors import LoadError
 from agent.hosting import CollectorHost, PluginHost, Shared, SinkHost
-from agent.model import Level
+from agent.model import Level, PointFlag
 from agent.numeric.rate import CounterRates
 from agent.resilience.breaker import Breaker, BreakerEvent, BreakerSettings, CircuitState, deliver_now
 from agent.resilience.buffer import BatchBuffer, BufferSettings
@@ -32,6 +32,7 @@ __all__ = ["Assembly", "make_rng", "make_transformer"]
 MAX_COLLECT_DEADLINE_S = 5.0
 CRITICAL_COLLECTOR = "agent"
 """Its points ride in the critical lane: what the agent knows of itself is never sampled away."""
+_LANE = {"critical": PointFlag.CRITICAL, "normal": PointFlag.NONE, "bulk": PointFlag.BULK}
 
 _BREAKER_EVENT = {
     CircuitState.CLOSED: ("breaker.closed", Level.INFO),
@@ -68,9 +69,9 @@ class Assembly:
         section, shared = instance.section, self._shared
         interval_s = section.interval_s or self._loaded.config.agent.interval_s
         deadline_s = section.deadline_s or min(interval_s, MAX_COLLECT_DEADLINE_S)
-        is_critical = instance.plugin == CRITICAL_COLLECTOR
+        lane = PointFlag.CRITICAL if instance.plugin == CRITICAL_COLLECTOR else _LANE[section.lane]
         labels = {"instance": instance.name} if instance.name != instance.plugin else {}
-        source = SeriesSource(instance.name, section.max_series, labels, is_critical=is_critical)
+        source = SeriesSource(instance.name, section.max_series, labels, lane=lane)
         host = CollectorHost(
             instance.name, shared, interval_s=interval_s, source=source, own_readings=self._own_readings
         )

@@ -61,6 +61,8 @@ class PointFlag(IntFlag):
     """The transformer saw it as far from its own history."""
     CRITICAL = 2
     """Critical lane: never sampled away (the agent's own health)."""
+    BULK = 4
+    """Bulk lane: sampled away before the normal lane, down to the twentieth of the room that is its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +75,7 @@ class Series:
         unit: "bytes", "s", "ratio", "bytes/s"; "" for a bare number.
         kind: See `Kind`.
         wrap_bits: RATE only: where the total wraps (32, 64, more when it is multiplied); 0 when a fall always means a restart.
-        is_critical: True puts its points into the critical lane.
+        lane: CRITICAL, BULK, or NONE for the normal lane.
     """
 
     name: str
@@ -81,7 +83,7 @@ class Series:
     unit: str = ""
     kind: Kind = Kind.GAUGE
     wrap_bits: int = 0
-    is_critical: bool = False
+    lane: PointFlag = PointFlag.NONE
 
     @property
     def key(self) -> SeriesKey:

@@ -109,6 +109,9 @@ def _sender(sender: Sender) -> Iterator[Reading]:
         yield Reading("agent_spool_failures_total", spool.failures, labels, kind=Kind.COUNTER)
     for reason, points in counts.dropped.items():
         yield Reading("agent_dropped_points_total", points, {**labels, "reason": reason}, kind=Kind.COUNTER)
+    for (reason, lane), points in counts.dropped_by_lane.items():
+        told = {**labels, "reason": reason, "lane": lane}
+        yield Reading("agent_lane_dropped_points_total", points, told, kind=Kind.COUNTER)
     yield _breaker(sender.component, sender.breaker)
 
 

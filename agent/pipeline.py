@@ -208,7 +208,7 @@ class Pipeline:
 
     def _is_due(self, hosted: _Hosted, now_s: float) -> bool:
         schedule = hosted.schedule
-        if hosted.collector.source.is_critical or self.interval_factor <= 1.0:
+        if hosted.collector.source.lane is PointFlag.CRITICAL or self.interval_factor <= 1.0:
             return schedule.is_due(now_s)
         return schedule.is_due(now_s - (self.interval_factor - 1.0) * schedule.interval_s)
 
@@ -221,9 +221,7 @@ class Pipeline:
     def _batch(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> Batch:
         ids = np.array(self._table.ids(samples), dtype=np.uint32)
         values = np.fromiter(samples.values(), dtype=np.float64, count=len(samples))
-        flags = np.fromiter(
-            (PointFlag.CRITICAL.value if series.is_critical else 0 for series in samples), np.uint8, len(samples)
-        )
+        flags = np.fromiter((series.lane for series in samples), np.uint8, len(samples))
         if self._transformer is not None:
             self._mark_anomalies(ids, values, flags)
         self.stats.points += len(samples)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from agent.errors import ContractError, SeriesLimitExceeded
-from agent.model import Kind, Labels, Series, SeriesKey
+from agent.model import Kind, Labels, PointFlag, Series, SeriesKey
 
 __all__ = ["Family", "SeriesSource"]
 
@@ -44,16 +44,16 @@ class SeriesSource:
         owner: Name of the collector, for error messages.
         max_series: Most series it may have at a time, >= 1.
         labels: Labels put on every series (the instance's name, where there are several).
-        is_critical: True puts its points into the critical lane.
+        lane: Lane of its points: CRITICAL, BULK, or NONE for the normal one.
     """
 
     def __init__(
-        self, owner: str, max_series: int, labels: Mapping[str, str] | None = None, *, is_critical: bool = False
+        self, owner: str, max_series: int, labels: Mapping[str, str] | None = None, *, lane: PointFlag = PointFlag.NONE
     ) -> None:
         self.max_series = max_series
         self._owner = owner
         self._labels = dict(labels or {})
-        self.is_critical = is_critical
+        self.lane = lane
         self._made: dict[SeriesKey, Series] = {}
         self._families: list[Family] = []
 
@@ -78,7 +78,7 @@ class SeriesSource:
             raise SeriesLimitExceeded(
                 f"collector {self._owner!r} may have {self.max_series} series (max_series) and asked for one more: {name}"
             )
-        made = Series(name, pairs, unit, kind, wrap_bits, self.is_critical)
+        made = Series(name, pairs, unit, kind, wrap_bits, self.lane)
         self._made[made.key] = made
         return made
 

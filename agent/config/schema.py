@@ -121,6 +121,7 @@ class CollectorSection(Section, frozen=True):
     interval_s: Seconds = 0.0  # 0 = agent.interval_s
     deadline_s: Seconds = 0.0  # 0 = the interval, at most 5 s
     max_series: PositiveCount = 2000
+    lane: Literal["critical", "normal", "bulk"] = "normal"  # what stays when not everything can
     breaker: BreakerSection = field(default_factory=BreakerSection)
 
 

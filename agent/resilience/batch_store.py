@@ -13,7 +13,7 @@ from agent.contracts import Block, Kept
 from agent.model import Batch, PointFlag
 from agent.resilience.ledger import Dropped
 from agent.resilience.sampler_guard import SamplerGuard
-from agent.resilience.segment import ROW_BYTES, SAMPLED_POINT_BYTES, Segment, batch_bytes, joined, pack, picked
+from agent.resilience.segment import ROW_BYTES, SAMPLED_POINT_BYTES, Segment, batch_bytes, flagged, joined, pack, picked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,8 +26,8 @@ PACK_COUNT = 64
 """Batches that wait as they came before they are packed together."""
 STRETCH_POINTS = 16_384
 """About how many points at least a sampler that `works_in_stretches` is shown at once."""
-STRETCH_TICKS = 32
-"""How many ticks of the widest kind at least."""
+BULK_RATIO = 0.05
+"""Share of the room that bulk points keep however many others there are."""
 ALIKE_RATIO = 1.5
 """Segments share a stretch when their points stand for numbers of produced points that differ by no more than this."""
 
@@ -79,7 +79,8 @@ class BatchStore:
         return batch_bytes(item)
 
     def dropped(self, item: Batch, /) -> Dropped:
-        return Dropped(item.points, item.time_ns, item.time_ns)
+        critical, bulk = flagged(item.flags, PointFlag.CRITICAL), flagged(item.flags, PointFlag.BULK)
+        return Dropped(item.points, item.time_ns, item.time_ns, critical, bulk)
 
     def append(self, item: Batch, /) -> None:
         self._fresh.append(item)
@@ -150,11 +151,6 @@ class BatchStore:
         self.points += len(kept.index) - len(whole.ids)
         self.bytes += sum(segment.bytes() for segment in made) - sum(segment.bytes() for segment in segments)
         return _difference(whole, kept)
-
-    def _stretch_points(self) -> int:
-        """How many points make a stretch: so many that each series has a course in it."""
-        widest = max(int(np.diff(segment.starts).max()) for segment in self._segments)
-        return max(STRETCH_POINTS, STRETCH_TICKS * widest)
 
     def _replace(self, old: Sequence[Segment], new: Sequence[Segment]) -> None:
         """Put other segments in the place of these, which are neighbours."""
@@ -228,21 +224,29 @@ def _is_alike(one: float, other: float) -> bool:
 
 
 def _choose(whole: Segment, guard: SamplerGuard, budget: int, is_last: bool) -> tuple[Kept, FloatArray]:
-    """The critical points and what the sampler keeps of the others, in positions of the whole; and all their values."""
+    """The critical points and what the sampler keeps of each other lane, in positions of the whole; and all their values."""
     weights = np.ones(len(whole.ids)) if whole.weights is None else whole.weights.copy()
     flags = np.zeros(len(whole.ids), np.uint8) if whole.flags is None else whole.flags
     stays = (flags & PointFlag.CRITICAL.value) != 0
-    others = np.flatnonzero(~stays)
-    kept = guard.keep(_block(whole, flags, weights, others, is_last), max(0, budget - (len(flags) - len(others))))
-    chosen = others[kept.index]
-    stays[chosen] = True
-    weights[chosen] = kept.weights
     values = whole.values
-    if kept.values is not None:
-        values = values.copy()
-        values[chosen] = kept.values
+    for lane, lane_budget in _lanes(flags, max(0, budget - int(stays.sum()))):
+        kept = guard.keep(_block(whole, flags, weights, lane, is_last), lane_budget)
+        chosen = lane[kept.index]
+        stays[chosen] = True
+        weights[chosen] = kept.weights
+        if kept.values is not None:
+            values = values.copy()
+            values[chosen] = kept.values
     index = np.flatnonzero(stays)
     return Kept(index, weights[index]), values[index]
+
+
+def _lanes(flags: FlagArray, room: int) -> list[tuple[NDArray[np.int64], int]]:
+    """Positions of the normal and of the bulk points, with their budgets: bulk gets what the normal ones leave, or its share."""
+    is_free, is_bulk = (flags & PointFlag.CRITICAL.value) == 0, (flags & PointFlag.BULK.value) != 0
+    normal, bulk = np.flatnonzero(is_free & ~is_bulk), np.flatnonzero(is_free & is_bulk)
+    for_bulk = min(len(bulk), max(room - len(normal), int(room * BULK_RATIO)))
+    return [(lane, budget) for lane, budget in ((normal, room - for_bulk), (bulk, for_bulk)) if len(lane)]
 
 
 def _block(whole: Segment, flags: FlagArray, weights: FloatArray, index: NDArray[np.int64], is_last: bool) -> Block:
@@ -266,4 +270,5 @@ def _difference(whole: Segment, kept: Kept) -> Dropped:
     if not len(gone):
         return Dropped()
     times = whole.time_ns[np.searchsorted(whole.starts, gone, side="right") - 1]
-    return Dropped(len(gone), int(times.min()), int(times.max()))
+    bulk = 0 if whole.flags is None else flagged(whole.flags[gone], PointFlag.BULK)
+    return Dropped(len(gone), int(times.min()), int(times.max()), bulk=bulk)

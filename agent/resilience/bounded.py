@@ -142,7 +142,7 @@ class BoundedBuffer(Generic[T]):
         dropped = Dropped()
         for item in items:
             dropped += self._store.dropped(item)
-        self._ledger.discard(dropped.points, reason)
+        self._ledger.discard(dropped, reason)
         self._tell(dropped, reason)
 
     def expire(self) -> None:
@@ -214,7 +214,7 @@ class BoundedBuffer(Generic[T]):
         self._count_drop(dropped, reason)
 
     def _count_drop(self, dropped: Dropped, reason: str) -> None:
-        self._ledger.drop(dropped.points, reason)
+        self._ledger.drop(dropped, reason)
         self._tell(dropped, reason)
 
     def _tell(self, dropped: Dropped, reason: str) -> None:

@@ -190,7 +190,7 @@ class BatchBuffer:
     def discard(self, taken: Sequence[Record], reason: str) -> None:
         """Drop what was taken; its gaps are kept for a later try, unless the reason is `refused`."""
         self._points.discard(_batches(taken), reason)
-        self._event_ledger.discard(len(_events(taken)), reason)
+        self._event_ledger.discard(Dropped(len(_events(taken))), reason)
         if reason != "refused":
             for record in taken:
                 if isinstance(record, Gap):
@@ -199,7 +199,7 @@ class BatchBuffer:
     def drop_all(self, reason: str) -> None:
         """Drop everything that waits; the gap that says so stays to be taken."""
         self._points.drop_all(reason)
-        self._event_ledger.drop(len(self._events), reason)
+        self._event_ledger.drop(Dropped(len(self._events)), reason)
         self._events.clear()
 
     def close(self, reason: str = "shutdown") -> None:
@@ -210,7 +210,7 @@ class BatchBuffer:
     def _put_batch(self, batch: Batch) -> bool:
         if self.keep_ratio < 1.0:
             batch, thinned = self._thinning.thin(batch, self.keep_ratio)
-            self._points.count_thinned(Dropped(thinned, batch.time_ns, batch.time_ns))
+            self._points.count_thinned(thinned)
         return batch.points == 0 or self._points.put(batch)
 
     def _put_event(self, event: Event) -> bool:
@@ -229,7 +229,7 @@ class BatchBuffer:
     def _bound_events(self) -> None:
         while len(self._events) > self.settings.max_events:
             self._events.popleft()
-            self._event_ledger.drop(1, "overflow")
+            self._event_ledger.drop(Dropped(1), "overflow")
 
     def _note_drop(self, dropped: Dropped, reason: str) -> None:
         self._gaps.add(Gap(dropped.from_ns, dropped.to_ns, dropped.points, _GAP_REASON.get(reason, reason)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.model import Gap
 
@@ -17,16 +17,25 @@ class Dropped:
     Attributes:
         points: How many, >= 0.
         from_ns, to_ns: Wall clock of the oldest and the newest of them, UTC nanoseconds; 0 when unknown.
+        critical, bulk: How many of them were in these lanes; the others were in the normal one.
     """
 
     points: int = 0
     from_ns: int = 0
     to_ns: int = 0
+    critical: int = 0
+    bulk: int = 0
 
     def __add__(self, other: Dropped) -> Dropped:
         if not self.points or not other.points:
             return self if self.points else other
-        return Dropped(self.points + other.points, min(self.from_ns, other.from_ns), max(self.to_ns, other.to_ns))
+        return Dropped(
+            self.points + other.points,
+            min(self.from_ns, other.from_ns),
+            max(self.to_ns, other.to_ns),
+            self.critical + other.critical,
+            self.bulk + other.bulk,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Counts:
         buffered: Waiting now.
         in_flight: Taken out, and neither committed, put back nor discarded yet.
         spooled: Waiting on disk; points that an earlier run left there count as accepted.
+        dropped_by_lane: (reason, lane) -> points of `dropped` that were dropped from memory; lanes `critical`, `normal`, `bulk`.
         rejected: Never accepted (the buffer was closed, or full under `Overflow.REJECT`); outside the balance.
     """
 
@@ -50,6 +60,7 @@ class Counts:
     in_flight: int
     rejected: int
     spooled: int = 0
+    dropped_by_lane: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def dropped_points(self) -> int:
@@ -63,7 +74,7 @@ class Counts:
 class Ledger:
     """Counts points as they come, wait, leave and are dropped; every change keeps `Counts`' balance."""
 
-    __slots__ = ("_dropped", "accepted", "buffered", "delivered", "in_flight", "rejected")
+    __slots__ = ("_dropped", "_special", "accepted", "buffered", "delivered", "in_flight", "rejected")
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -72,6 +83,7 @@ class Ledger:
         self.in_flight = 0
         self.rejected = 0
         self._dropped: dict[str, int] = {}
+        self._special: dict[tuple[str, str], int] = {}
 
     def accept(self, points: int) -> None:
         self.accepted += points
@@ -97,20 +109,39 @@ class Ledger:
         self._land(points)
         self.buffered += points
 
-    def drop(self, points: int, reason: str) -> None:
+    def drop(self, dropped: Dropped, reason: str) -> None:
         """Count buffered points as dropped."""
-        if points:
-            self.buffered -= points
-            self._dropped[reason] = self._dropped.get(reason, 0) + points
+        if not dropped.points:
+            return
+        self.buffered -= dropped.points
+        self._dropped[reason] = self._dropped.get(reason, 0) + dropped.points
+        for lane, points in (("critical", dropped.critical), ("bulk", dropped.bulk)):
+            if points:
+                self._special[reason, lane] = self._special.get((reason, lane), 0) + points
 
-    def discard(self, points: int, reason: str) -> None:
+    def discard(self, dropped: Dropped, reason: str) -> None:
         """Count points in flight as dropped."""
-        self._land(points)
-        self.buffered += points
-        self.drop(points, reason)
+        self._land(dropped.points)
+        self.buffered += dropped.points
+        self.drop(dropped, reason)
 
     def counts(self) -> Counts:
-        return Counts(self.accepted, self.delivered, dict(self._dropped), self.buffered, self.in_flight, self.rejected)
+        return Counts(
+            self.accepted,
+            self.delivered,
+            dict(self._dropped),
+            self.buffered,
+            self.in_flight,
+            self.rejected,
+            dropped_by_lane=self._by_lane(),
+        )
+
+    def _by_lane(self) -> dict[tuple[str, str], int]:
+        lanes = {(reason, "normal"): points for reason, points in self._dropped.items()}
+        for (reason, lane), points in self._special.items():
+            lanes[reason, "normal"] -= points
+            lanes[reason, lane] = points
+        return {lane: points for lane, points in lanes.items() if points}
 
     def _land(self, points: int) -> None:
         if points > self.in_flight:
@@ -126,9 +157,6 @@ class GapLog:
     def __init__(self) -> None:
         self._pending: dict[str, Gap] = {}
 
-    def __len__(self) -> int:
-        return len(self._pending)
-
     def add(self, gap: Gap) -> None:
         """Merge a gap into the pending one of its reason."""
         known = self._pending.get(gap.reason)
@@ -141,6 +169,3 @@ class GapLog:
     def take(self, max_count: int) -> list[Gap]:
         """At most `max_count` pending gaps, which are pending no more."""
         return [self._pending.pop(reason) for reason in list(self._pending)[:max_count]]
-
-    def clear(self) -> None:
-        self._pending.clear()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.model import Batch
+from agent.model import Batch, PointFlag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FlagArray, FloatArray, IdArray
 
-__all__ = ["ROW_BYTES", "SAMPLED_POINT_BYTES", "Segment", "batch_bytes", "joined", "pack", "picked"]
+__all__ = ["ROW_BYTES", "SAMPLED_POINT_BYTES", "Segment", "batch_bytes", "flagged", "joined", "pack", "picked"]
 
 SEGMENT_POINTS = 16_384
 """Points of a packed segment at most (a larger batch makes a larger one): the memory that is freed in one piece."""
@@ -31,6 +31,11 @@ def batch_bytes(batch: Batch) -> int:
     if batch.weights is not None:
         size += batch.weights.nbytes
     return size
+
+
+def flagged(flags: FlagArray | None, flag: PointFlag) -> int:
+    """How many points have this flag."""
+    return 0 if flags is None else int(np.count_nonzero(flags & flag.value))
 
 
 @dataclass(slots=True)

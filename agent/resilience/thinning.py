@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from agent.model import Batch, PointFlag
+from agent.resilience.ledger import Dropped
+from agent.resilience.segment import flagged
 
 __all__ = ["Thinning"]
 
@@ -19,8 +21,8 @@ class Thinning:
     def __init__(self) -> None:
         self._phase = 0.0
 
-    def thin(self, batch: Batch, ratio: float) -> tuple[Batch, int]:
-        """The batch with this share of its ordinary points, weighted for the others, and how many points went.
+    def thin(self, batch: Batch, ratio: float) -> tuple[Batch, Dropped]:
+        """The batch with this share of its ordinary points, weighted for the others, and what went.
 
         Args:
             batch: One tick.
@@ -41,4 +43,5 @@ class Thinning:
             None if batch.flags is None else batch.flags[stays],
             weights[stays],
         )
-        return kept, batch.points - len(stays)
+        bulk = flagged(batch.flags, PointFlag.BULK) - flagged(kept.flags, PointFlag.BULK)
+        return kept, Dropped(batch.points - len(stays), batch.time_ns, batch.time_ns, bulk=bulk)

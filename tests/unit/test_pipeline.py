@@ -96,8 +96,8 @@ class Bench:
         if self.ticks_left == 0:
             self.stop.set()
 
-    def collector(self, name, make, interval_s=1.0, deadline_s=30.0, is_critical=False):
-        source = SeriesSource(name, 10, is_critical=is_critical)
+    def collector(self, name, make, interval_s=1.0, deadline_s=30.0, lane=PointFlag.NONE):
+        source = SeriesSource(name, 10, lane=lane)
         collector = make(source)
         return RunningCollector(
             name,
@@ -217,7 +217,7 @@ async def test_a_stretched_interval_spares_what_the_agent_knows_of_itself():
         bench.pipeline.interval_factor = 3.0
         bench.pipeline.add_collector(bench.collector("a", lambda source: Counting(source.series("a"))))
         bench.pipeline.add_collector(
-            bench.collector("own", lambda source: Counting(source.series("own")), is_critical=True)
+            bench.collector("own", lambda source: Counting(source.series("own")), lane=PointFlag.CRITICAL)
         )
         bench.pipeline.add_sender(bench.sender("s", sink))
 
@@ -231,7 +231,7 @@ async def test_anomalies_and_the_critical_lane_are_marked_point_by_point():
     def prepare():
         bench.pipeline.add_collector(bench.collector("a", lambda source: Counting(source.series("a"))))
         bench.pipeline.add_collector(
-            bench.collector("own", lambda source: Counting(source.series("own")), 3.0, is_critical=True)
+            bench.collector("own", lambda source: Counting(source.series("own")), 3.0, lane=PointFlag.CRITICAL)
         )
         bench.pipeline.add_sender(bench.sender("s", sink))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from agent.delivery.sender import Sender, SenderSettings
 from agent.model import Batch, Gap, Level, PointFlag, Record
 from agent.resilience.breaker import Breaker, BreakerSettings
 from agent.resilience.buffer import BatchBuffer, BufferSettings
+from agent.resilience.load_control import LoadControl
 from agent.testing.clock import FakeClock
 
 
@@ -72,6 +74,14 @@ class Outage:
             emit=self.emit,
             sleep=self.sleep,
         )
+        self.control = LoadControl(
+            self.clock,
+            queues={"buffer": lambda: self.buffer.fill_ratio},
+            host={},
+            on_change=lambda decision: self.switches.append((self.clock.monotonic_s(), decision.is_pressed)),
+        )
+        self.switches: list[tuple[float, bool]] = []
+        self.ratios: list[float] = []
         self.ticks = 0
         self.fills: list[float] = []
         self.anomalies = 0
@@ -97,6 +107,8 @@ class Outage:
         values = self.numbers.normal(size=self.series)
         self.sender.put(Batch(self.clock.wall_ns(), self.clock.monotonic_s(), ids, values, flags))
         self.ticks += 1
+        self.buffer.keep_ratio = self.control.step().sampling_ratio
+        self.ratios.append(self.buffer.keep_ratio)
         self.fills.append(self.buffer.fill_ratio)
 
     async def run(self, seconds: float) -> None:
@@ -125,7 +137,7 @@ async def test_57_an_open_breaker_lets_probes_out_only_and_the_sampler_starts_be
 
 async def test_a_half_hour_outage_of_two_thousand_series_stays_within_bounds_and_keeps_what_matters() -> None:
     outage = Outage(2000, 1800.0, BufferSettings(max_points=200_000))
-    await outage.run(1920.0)
+    await outage.run(1960.0)
     counts = outage.buffer.counts()
     assert counts.is_balanced
     assert max(outage.fills) <= 0.85
@@ -137,6 +149,12 @@ async def test_a_half_hour_outage_of_two_thousand_series_stays_within_bounds_and
     late_s = [came_s - record.monotonic_s for came_s, record in outage.sink.delivered if isinstance(record, Batch)]
     assert late_s[-1] <= 2.0
     assert any(isinstance(record, Gap) and record.reason == "sampled" for _, record in outage.sink.delivered)
+    calm_from = 1 + max(tick for tick, fill in enumerate(outage.fills) if fill > 0.5)
+    assert outage.ticks > calm_from + 60
+    assert set(outage.ratios[calm_from + 60 :]) == {1.0}
+    assert [is_pressed for _, is_pressed in outage.switches] in ([], [True, False])
+    falls = [later < earlier for earlier, later in itertools.pairwise(outage.ratios)]
+    assert sum(falls) <= 3
 
 
 async def test_55_what_cannot_be_delivered_at_the_end_is_counted_and_nothing_is_accepted_after_it() -> None:
