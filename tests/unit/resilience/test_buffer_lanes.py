@@ -1,4 +1,4 @@
-"""The lanes of the daemon's buffer: critical points stay, bulk ones go first and yet not all, and the drops of each are counted."""
+"""The lanes of the daemon's buffer: critical points stay, bulk ones go first and yet not all, and drops are counted."""
 
 from __future__ import annotations
 
