@@ -19,6 +19,7 @@ from agent.collection.series_table import SeriesTable
 from agent.collection.threads import WorkerThreads
 from agent.errors import ConfigError, LoadError
 from agent.events import EventBus, ObserverThread
+from agent.foresight import Foresight
 from agent.hosting import Shared
 from agent.model import Event, Level
 from agent.own_readings import OwnReadings, process_age_s
@@ -70,6 +71,7 @@ class Agent:
             on_batch=self._batched,
         )
         self._regulator = Regulator(self._pipeline, self._clock, self._events, host_pressures(self._clock))
+        self._foresight = self._make_foresight(loaded)
         self._own_readings = OwnReadings(
             self._pipeline,
             table=self._table,
@@ -77,6 +79,7 @@ class Agent:
             events=self._events,
             observers=self._observers,
             regulator=self._regulator,
+            foresight=self._foresight,
         )
         self._status = self._make_status_port(loaded)
         self._assembly = self._assemble(loaded)
@@ -153,7 +156,13 @@ class Agent:
         api = StatusApi(self._shared, self._pipeline, self._regulator, self._table, history)
         return StatusPort(section.listen, api, self._clock, self._log)
 
+    def _make_foresight(self, loaded: LoadedConfig) -> Foresight | None:
+        section = loaded.config.forecast
+        return Foresight(self._table.definition, self._events, section.horizon_s) if section.enabled else None
+
     def _batched(self, batch: Batch) -> None:
+        if self._foresight is not None:
+            self._foresight.take(batch)
         if self._status is not None:
             self._status.note_batch(batch)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.collection.threads import WorkerThreads
     from agent.delivery.sender import Sender
     from agent.events import EventBus, ObserverThread
+    from agent.foresight import Foresight
     from agent.pipeline import Pipeline, TickStats
     from agent.regulator import Regulator
 
@@ -41,6 +42,7 @@ class OwnReadings:
         events: EventBus,
         observers: ObserverThread,
         regulator: Regulator,
+        foresight: Foresight | None,
     ) -> None:
         self._pipeline = pipeline
         self._table = table
@@ -48,12 +50,15 @@ class OwnReadings:
         self._events = events
         self._observers = observers
         self._regulator = regulator
+        self._foresight = foresight
 
     def __call__(self) -> Iterator[Reading]:
         yield from _ticks(self._pipeline.stats)
         yield from _process()
         yield from self._counts()
         yield from self._regulator.readings()
+        if self._foresight is not None:
+            yield from self._foresight.readings()
         for collector in self._pipeline.collectors:
             yield from _collector(collector)
         for sender in self._pipeline.senders:

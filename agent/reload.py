@@ -47,7 +47,7 @@ def keys_that_need_a_restart(old: LoadedConfig, new: LoadedConfig) -> list[str]:
     keys = [
         f"agent.{key}" for key in _ONLY_AT_START if getattr(old.config.agent, key) != getattr(new.config.agent, key)
     ]
-    sections = ("status", "transformer")
+    sections = ("status", "transformer", "forecast")
     return keys + [name for name in sections if getattr(old.config, name) != getattr(new.config, name)]
 
 

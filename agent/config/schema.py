@@ -13,6 +13,7 @@ __all__ = [
     "BreakerSection",
     "BufferSection",
     "CollectorSection",
+    "ForecastSection",
     "HubConfig",
     "HubSection",
     "LogSection",
@@ -69,6 +70,13 @@ class TransformerSection(Section, frozen=True):
     enabled: bool = True
     history_count: Annotated[int, Meta(ge=2, le=100_000)] = 120
     anomaly_threshold: Annotated[float, Meta(gt=0)] = 3.0  # robust z from which a point is anomalous
+
+
+class ForecastSection(Section, frozen=True):
+    """`[forecast]`: telling what will run out."""
+
+    enabled: bool = True
+    horizon_s: PositiveSeconds = 14_400.0  # a failure is told when it is expected within this time
 
 
 class BreakerSection(Section, frozen=True):
@@ -155,6 +163,7 @@ class AgentConfig(Section, frozen=True):
     log: LogSection = field(default_factory=LogSection)
     status: StatusSection = field(default_factory=StatusSection)
     transformer: TransformerSection = field(default_factory=TransformerSection)
+    forecast: ForecastSection = field(default_factory=ForecastSection)
     collectors: Tables = field(default_factory=dict)
     sinks: Tables = field(default_factory=dict)
     sampling: Tables = field(default_factory=dict)

@@ -102,6 +102,8 @@ def exhaustion(times_s: FloatArray, values: FloatArray, limit: float) -> Exhaust
     rising = sign * (series.values - limit)
     if rising[-1] >= 0:
         return Exhaustion(0.0, 0.0, 0.0, 1.0, "the limit is reached")
+    if rising.min() == rising.max():
+        return NEVER
     trend = _trend(rising)
     return NEVER if trend is None else _crossing(trend, series.step_s)
 

@@ -12,6 +12,7 @@ from agent.config.describe import describe
 from agent.config.schema import (
     AgentSection,
     CollectorSection,
+    ForecastSection,
     HubSection,
     LogSection,
     PolicySection,
@@ -26,6 +27,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "log": LogSection,
     "status": StatusSection,
     "transformer": TransformerSection,
+    "forecast": ForecastSection,
     "collectors.NAME": CollectorSection,
     "sinks.NAME": SinkSection,
     "policies": PolicySection,

@@ -15,6 +15,7 @@ from agent.config.load_hub import load_hub_config
 from agent.config.schema import (
     AgentSection,
     CollectorSection,
+    ForecastSection,
     HubSection,
     LogSection,
     PolicySection,
@@ -41,6 +42,7 @@ def with_everything_set(name: str) -> dict[str, Any]:
         ("agent.toml", ["log"], LogSection),
         ("agent.toml", ["status"], StatusSection),
         ("agent.toml", ["transformer"], TransformerSection),
+        ("agent.toml", ["forecast"], ForecastSection),
         ("agent.toml", ["collectors", "cpu"], CollectorSection),
         ("agent.toml", ["sinks", "websocket"], SinkSection),
         ("agent.toml", ["policies", 0], PolicySection),
