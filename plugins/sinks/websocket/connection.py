@@ -29,6 +29,13 @@ _CLOSE_WITHIN_S = 0.5
 _WAIT_LONG = frozenset({401, 403, 404, 1013, 4401, 4403, 4409, 4426})
 
 
+class _ConnectHere(connect):
+    """A connection to the address that is configured: whoever answers there cannot send token and metrics elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class Connector:
     """Opens one connection after the other and paces the attempts.
 
@@ -66,7 +73,7 @@ class Connector:
         wait_s = self._not_before_s - self._context.clock.monotonic_s()
         if wait_s > 0:
             raise RetryableDelivery(f"{self._url}: next attempt in {wait_s:.1f} s", retry_after_s=wait_s)
-        return await connect(
+        return await _ConnectHere(
             self._url,
             subprotocols=[Subprotocol(name) for name in offered] or None,
             additional_headers=await self._authorization(),

@@ -232,6 +232,10 @@ class Impostor:
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
         self.close_codes: list[int | None] = []
+        self.redirect = None
+
+    def judge(self, connection, request):
+        return self.redirect(connection, request) if self.redirect else None
 
     async def handle(self, connection):
         with contextlib.suppress(ConnectionClosed):
@@ -241,7 +245,9 @@ class Impostor:
         self.close_codes.append(connection.close_code)
 
     async def __aenter__(self):
-        self._server = await serve(self.handle, "127.0.0.1", 0, subprotocols=["rebellion.v1.json"])
+        self._server = await serve(
+            self.handle, "127.0.0.1", 0, subprotocols=["rebellion.v1.json"], process_request=self.judge
+        )
         self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
@@ -277,6 +283,24 @@ async def test_a_hub_that_knows_one_encoding_only_is_spoken_to_in_that_one():
         sink = SinkStage().sink(impostor.url, encoding="msgpack")
         await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
         await sink.close()
+
+
+async def test_a_redirect_is_not_followed():
+    knocked = []
+
+    def redirect(connection, request):
+        knocked.append(request.path)
+        answer = connection.respond(302, "")
+        answer.headers["Location"] = "/elsewhere"
+        return answer
+
+    async with Impostor(WELCOME) as impostor:
+        impostor.redirect = redirect
+        sink = SinkStage().sink(impostor.url, encoding="json")
+        with pytest.raises(RetryableDelivery, match="refused with HTTP 302"):
+            await sink.deliver([Gap(1, 2, 3, "sampled")], 1)
+        await sink.close()
+    assert knocked == ["/api/v1/ingest"]
 
 
 async def test_a_hub_that_never_says_welcome_is_given_up():
