@@ -1,6 +1,7 @@
 """Prints a line for each case at the end of the run."""
 
 import pytest
+from fault_stage import Stage
 
 LINES = pytest.StashKey[list]()
 
@@ -18,6 +19,20 @@ def report(request):
         return verdict
 
     return show
+
+
+@pytest.fixture
+def stage(tmp_path, report):
+    """Makes a stage; its verdict is shown whatever happens."""
+    stages = []
+
+    def make(case, seed, **keys):
+        stages.append(Stage(tmp_path, case, seed, **keys))
+        return stages[-1]
+
+    yield make
+    for one in stages:
+        report(one.verdict)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -4,26 +4,10 @@ import signal
 import threading
 
 import pytest
-from fault_stage import Stage
+from fault_stage import SEEDS
 from process_support import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
-
-SEEDS = pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
-
-
-@pytest.fixture
-def stage(tmp_path, report):
-    """Makes a stage; its verdict is shown whatever happens."""
-    stages = []
-
-    def make(case, seed, **keys):
-        stages.append(Stage(tmp_path, case, seed, **keys))
-        return stages[-1]
-
-    yield make
-    for one in stages:
-        report(one.verdict)
 
 
 @SEEDS

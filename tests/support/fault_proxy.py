@@ -52,6 +52,7 @@ class FaultProxy:
         self.drops_acks = False
         self.accepted_s: list[float] = []
         self.dropped_acks = 0
+        self.heard_s = time.monotonic()
         self._trap: tuple[int, Callable[[], None]] | None = None
         self._pairs: set[_Pair] = set()
         self._loop = asyncio.new_event_loop()
@@ -68,6 +69,11 @@ class FaultProxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds since anything came from an agent."""
+        return time.monotonic() - self.heard_s
 
     def reset_all(self) -> None:
         """Reset every connection at both ends."""
@@ -153,6 +159,7 @@ class _Pair:
     async def _up(self) -> None:
         proxy = self._proxy
         while data := await self._reader.read(_READ_BYTES if not proxy.up_bytes_s else 256):
+            proxy.heard_s = time.monotonic()
             while proxy.holds_up:
                 await asyncio.sleep(_LOOK_S)
             data, trap = proxy.spring(data)
