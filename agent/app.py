@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent.assembly import Assembly, make_rng, make_transformer
+from agent.breaker_memory import BreakerMemory
 from agent.clock import SystemClock
 from agent.collection.schedule import Schedule
 from agent.collection.series_table import SeriesTable
@@ -99,6 +100,9 @@ class Agent:
             self._events.subscribe(self._status.note_event)
         sinks = [(instance, self._assembly.sink(instance)) for instance in self._loaded.sinks]
 
+        if not self.stop.is_set():
+            self._shared.breakers.load()
+
         def prepare() -> None:
             for one in self._loaded.collectors:
                 self._pipeline.add_collector(self._assembly.collector(one))
@@ -114,6 +118,7 @@ class Agent:
             if self._status is not None:
                 side_tasks.append(group.create_task(self._status.run(), name="status"))
             await self._pipeline.run(prepare, self.stop)
+            self._shared.breakers.save()
             for task in side_tasks:
                 task.cancel()
         self._say_stopped()
@@ -139,6 +144,7 @@ class Agent:
             log=self._log,
             events=self._events,
             workers=self._workers,
+            breakers=BreakerMemory(self._loaded.state_dir / "breakers.json", self._log),
         )
 
     def _assemble(self, loaded: LoadedConfig) -> Assembly:

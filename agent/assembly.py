@@ -174,6 +174,7 @@ class Assembly:
         )
         breaker = Breaker(target, settings, clock=self._shared.clock, rng=self._shared.rng, deliver=deliver_now)
         breaker.add_listener(self._report_breaker)
+        self._shared.breakers.adopt(breaker)
         return breaker
 
     def _report_breaker(self, event: BreakerEvent) -> None:

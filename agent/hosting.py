@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from agent.breaker_memory import BreakerMemory
 from agent.clock import Clock
 from agent.collection.source import SeriesSource
 from agent.collection.threads import WorkerThreads
@@ -29,6 +30,7 @@ class Shared:
         epoch: Tells this run from every other.
         labels: The host's labels.
         state_dir: Where instances get their own folders.
+        breakers: What is kept of breakers over a restart.
     """
 
     agent: str
@@ -40,6 +42,7 @@ class Shared:
     log: Logger
     events: EventBus
     workers: WorkerThreads
+    breakers: BreakerMemory
 
 
 class PluginHost:

@@ -5,6 +5,7 @@ import structlog
 from agent.events import EventBus
 from agent.model import Level
 from agent.regulator import Regulator, host_pressures
+from agent.resilience.breaker import CircuitState
 from agent.testing.clock import FakeClock
 
 
@@ -14,7 +15,12 @@ class Bench:
     def __init__(self):
         self.clock = FakeClock()
         self.senders = [
-            SimpleNamespace(buffer=SimpleNamespace(fill_ratio=0.0, keep_ratio=1.0), retry_ratio=1.0) for _ in range(2)
+            SimpleNamespace(
+                buffer=SimpleNamespace(fill_ratio=0.0, keep_ratio=1.0, oldest_age_s=0.0),
+                breaker=SimpleNamespace(state=CircuitState.CLOSED),
+                retry_ratio=1.0,
+            )
+            for _ in range(2)
         ]
         self.pipeline = SimpleNamespace(senders=self.senders, interval_factor=1.0)
         self.events = []
@@ -94,3 +100,30 @@ def test_the_decision_and_its_inputs_are_readings():
     assert found["agent_pressure_input_ratio", "buffer"] == 0.6
     assert found["agent_sampling_ratio", None] == 1.0
     assert ("agent_pressure_ratio", None) in found
+
+
+def test_a_queue_that_stands_before_a_sink_that_takes_is_shed_and_a_burst_is_not():
+    bench = Bench()
+    bench.senders[0].buffer.oldest_age_s = 20.0
+    bench.run(29, fill_ratio=0.3)
+    bench.senders[0].buffer.oldest_age_s = 1.0
+    bench.run(1, fill_ratio=0.3)
+    assert bench.keep_ratios == {1.0}
+    bench.senders[0].buffer.oldest_age_s = 20.0
+    bench.run(31, fill_ratio=0.3)
+    assert bench.keep_ratios == {0.5}
+    assert bench.events[-1].detail["reason"] == "queue_delay"
+
+
+def test_a_sink_that_is_away_is_no_queue_and_holds_the_rates_where_they_are():
+    bench = Bench()
+    bench.run(1, fill_ratio=0.9)
+    bench.senders[0].breaker.state = CircuitState.OPEN
+    bench.senders[0].buffer.oldest_age_s = 600.0
+    bench.run(60, fill_ratio=0.1)
+    assert bench.keep_ratios == {0.5}
+    assert bench.regulator.decision.reason == "sink_breaker"
+    bench.senders[0].breaker.state = CircuitState.CLOSED
+    bench.senders[0].buffer.oldest_age_s = 0.0
+    bench.run(60, fill_ratio=0.1)
+    assert bench.keep_ratios == {1.0}
