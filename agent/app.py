@@ -108,8 +108,8 @@ class Agent:
                 self._pipeline.add_collector(self._assembly.collector(one))
             for instance, sink in sinks:
                 self._pipeline.add_sender(self._assembly.sender(instance, sink))
+            self._say_started()
 
-        self._say_started()
         async with asyncio.TaskGroup() as group:
             side_tasks = [
                 group.create_task(self._feed_watchdog(), name="watchdog"),

@@ -110,6 +110,8 @@ def _sender(sender: Sender) -> Iterator[Reading]:
     if (spool := sender.outbox.spool) is not None:
         yield Reading("agent_spooled_points", counts.spooled, labels)
         yield Reading("agent_spool_bytes", spool.bytes, labels, "bytes")
+        fill_ratio = spool.bytes / spool.settings.bounds.max_bytes
+        yield Reading("agent_spool_fill_ratio", fill_ratio, labels, "ratio")
         yield Reading("agent_spool_damaged_records_total", spool.damaged_records, labels, kind=Kind.COUNTER)
         yield Reading("agent_spool_failures_total", spool.failures, labels, kind=Kind.COUNTER)
     for reason, points in counts.dropped.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from agent.hub.store import AgentRow, Appended, BatchWrite, Registered, Registra
 from agent.protocol.codec import unpack_floats, unpack_ids
 
 __all__ = ["AgentLink", "Fleet", "FleetAgent"]
+
+HEALTH_SERIES = 'health_score{subsystem="host"}'
 
 
 class AgentLink(Protocol):
@@ -40,12 +43,14 @@ class FleetAgent:
         link: Its connection; None while it has none.
         text_by_id: Store's series id -> `name{label="value"}`, for the series defined on the newest connection.
         latest: Its newest batch since the hub started.
+        score_id: Store's id of its own health score, when it has defined one.
     """
 
     row: AgentRow
     link: AgentLink | None = None
     text_by_id: dict[int, str] = field(default_factory=dict)
     latest: BatchWrite | None = None
+    score_id: int | None = None
 
     def begin(self, registration: Registration, registered: Registered) -> None:
         """Start over with a new connection."""
@@ -54,6 +59,22 @@ class FleetAgent:
         row.labels, row.version, row.epoch = registration.labels, registration.version, registration.epoch
         row.last_seen_ns = registration.seen_ns
         self.text_by_id = {}
+        self.score_id = None
+
+    def define(self, store_id: int, text: str) -> None:
+        """Learn what a series of the newest connection is called."""
+        self.text_by_id[store_id] = text
+        self.row.series_count = len(self.text_by_id)
+        if text == HEALTH_SERIES:
+            self.score_id = store_id
+
+    def health_score(self) -> float | None:
+        """How well the host finds itself, 0 (bad) to 100; None when it does not say."""
+        if self.score_id is None or self.latest is None:
+            return None
+        ids = unpack_ids(self.latest.ids)
+        score = unpack_floats(self.latest.values)[ids.index(self.score_id)] if self.score_id in ids else math.nan
+        return score if math.isfinite(score) else None
 
     def describe(self) -> dict[str, Any]:
         """What the API says of it."""
@@ -72,6 +93,7 @@ class FleetAgent:
             "duplicates_total": row.duplicates_total,
             "gap_points_total": row.gap_points_total,
             "last_seq": row.last_seq,
+            "health_score": self.health_score(),
         }
 
     def values_of(self, batch: BatchWrite) -> dict[str, float]:

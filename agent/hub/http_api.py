@@ -20,6 +20,8 @@ __all__ = ["HttpApi"]
 T = TypeVar("T")
 
 _MAX_EVENTS = 1000
+_OPTIONAL = ("forecast",)
+"""Queries that a page asks only where they are answered."""
 _MAX_POINTS = 1_000_000
 
 
@@ -80,7 +82,10 @@ class HttpApi:
         return Answer(200, await self._read(msgspec.json.encode, found))
 
     async def _agents(self, query: Query) -> Any:
-        return {"agents": self._fleet.describe()}
+        return {
+            "agents": self._fleet.describe(),
+            "can": [name for name in _OPTIONAL if f"/api/v1/{name}" in self._queries],
+        }
 
     async def _series(self, query: Query) -> Any:
         agent = self._agent(query)

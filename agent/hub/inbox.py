@@ -85,8 +85,7 @@ class Inbox:
         store_ids = await self._writer.submit(lambda store: store.define(agent_id, writes))
         for one, write, store_id in zip(message.series, writes, store_ids, strict=True):
             self._store_id[one.id] = store_id
-            self._agent.text_by_id[store_id] = write.text
-        self._agent.row.series_count = len(self._agent.text_by_id)
+            self._agent.define(store_id, write.text)
         self._translated = (b"", b"")
 
     def submit(self, record: RecordMessage, size_bytes: int) -> None:

@@ -94,6 +94,7 @@ class StatusApi:
             "duplicates_total": 0,
             "gap_points_total": sum(sender.outbox.counts().dropped_points for sender in senders),
             "last_seq": self._batches,
+            "health_score": self._score(latest),
         }
         return {"source": "agent", "agents": [described]}
 

@@ -42,6 +42,7 @@ async def test_agents_are_listed_with_their_totals(hub):
         "duplicates_total": 0,
         "gap_points_total": 0,
         "last_seq": 5,
+        "health_score": None,
     }
 
 

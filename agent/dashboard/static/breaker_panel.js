@@ -1,17 +1,17 @@
-/** One row a breaker: its state as a chip, and its life over the window as a strip. */
+/** The timeline: one row a breaker with its life over the window, and under them what the agent did about it. */
 
+import { BreakerRow } from "./breaker_row.js";
 import { gapLimit_s } from "./columns.js";
-import { arrange, h, setData, setText, svg } from "./dom.js";
-import { age, clock } from "./format.js";
+import { arrange, h, setData, setText } from "./dom.js";
+import { clock } from "./format.js";
+import { Happenings } from "./happenings.js";
+import { Lanes } from "./lanes.js";
 import { compareNames } from "./naming.js";
-import { UNKNOWN, present, stateOfEvent, stateOfValue, stretches, trips } from "./breaker_history.js";
+import { UNKNOWN, present, stateOfEvent, stateOfValue, stretches } from "./breaker_history.js";
 
 const SERIES = "agent_breaker_state";
-const STRIP_WIDTH = 1000;
-const STRIP_HEIGHT = 14;
-const LEAST_WIDTH = 4;
-/** States differ in height too, for whoever cannot tell their colours apart. */
-const BAR_HEIGHT = { CLOSED: 5, HALF_OPEN: 10, OPEN: STRIP_HEIGHT, UNKNOWN: 1.5 };
+/** So many collectors that were closed throughout are shown as one row. */
+const FOLD_FROM = 4;
 const TICKS = 4;
 
 /** How much a state wants to be seen: the worst come first, then sinks, then the rest. */
@@ -23,12 +23,18 @@ export class BreakerPanel {
   #axis = h("div", { class: "axis", "aria-hidden": "true" });
   root = h("div", { class: "card breakers", dataset: { testid: "breakers" } });
   #rowByTarget = new Map();
+  #fold = new BreakerRow("", () => this.#toggle());
+  #isFolded = true;
+  #lanes;
+  #happenings = new Happenings();
+  #laneBox = h("div", { class: "lanes" });
   #data;
 
   /** @param {import("./host_data.js").HostData} data */
   constructor(data) {
     this.#data = data;
-    this.root.append(h("h3", {}, "Breakers"), legend(), this.#rows, this.#axis, this.#empty);
+    this.#lanes = new Lanes(data);
+    this.root.append(h("h3", {}, "Timeline"), legend(), this.#rows, this.#empty, this.#laneBox, this.#axis);
   }
 
   /** Draw the lives of all breakers up to now. @returns {{all: number, notClosed: string[]}} */
@@ -37,7 +43,9 @@ export class BreakerPanel {
     const lives = this.#lives(range);
     for (const { target, life } of lives) this.#row(target).show(life, range);
     lives.sort((one, other) => compareLives(one, other));
-    arrange(this.#rows, lives.map(({ target }) => this.#row(target).root));
+    arrange(this.#rows, this.#shownRows(lives, range));
+    this.#happenings.show(this.#data.events, range);
+    arrange(this.#laneBox, [...this.#lanes.draw(range), this.#happenings.root]);
     this.#empty.hidden = lives.length > 0;
     this.#drawAxis(range);
     const notClosed = lives.filter(({ now }) => WEIGHT[now.state] < WEIGHT.CLOSED).map(({ target }) => target);
@@ -55,6 +63,25 @@ export class BreakerPanel {
     });
   }
 
+  /** Rows in order; collectors that were closed throughout fold into one when they are many. */
+  #shownRows(lives, range) {
+    const isQuiet = ({ target, life }) => target.startsWith("collector:") && life.every(({ state }) => state === "CLOSED" || state === UNKNOWN);
+    const quiet = lives.filter(isQuiet);
+    const canFold = quiet.length >= FOLD_FROM;
+    const shown = canFold && this.#isFolded ? lives.filter((life) => !isQuiet(life)) : lives;
+    const rows = shown.map(({ target }) => this.#row(target).root);
+    if (!canFold) return rows;
+    this.#fold.name(`${quiet.length} collectors`, this.#isFolded ? "show all" : "show fewer", !this.#isFolded);
+    this.#fold.show(quiet[0].life, range, `${quiet.length} collectors were closed throughout`);
+    const at = rows.length - (this.#isFolded ? 0 : quiet.length);
+    return [...rows.slice(0, at), this.#fold.root, ...rows.slice(at)];
+  }
+
+  #toggle() {
+    this.#isFolded = !this.#isFolded;
+    this.draw();
+  }
+
   #row(target) {
     if (!this.#rowByTarget.has(target)) this.#rowByTarget.set(target, new BreakerRow(target));
     return this.#rowByTarget.get(target);
@@ -65,44 +92,6 @@ export class BreakerPanel {
     if (this.#axis.childElementCount !== labels.length) this.#axis.replaceChildren(...labels.map(() => h("span")));
     labels.forEach((label, at) => setText(this.#axis.children[at], label));
   }
-}
-
-class BreakerRow {
-  #chip = h("span", { class: "chip" });
-  #since = h("span", { class: "since" });
-  #strip = svg("svg", { viewBox: `0 0 ${STRIP_WIDTH} ${STRIP_HEIGHT}`, preserveAspectRatio: "none", role: "img" });
-
-  constructor(target) {
-    this.target = target;
-    const [kind, ...rest] = target.split(":");
-    const name = h("span", { class: "breaker-name", title: target }, rest.length ? h("small", {}, kind) : null, rest.join(":") || kind);
-    this.root = h("div", { class: "breaker", dataset: { testid: "breaker", breaker: target } }, name, this.#chip, this.#since, this.#strip);
-  }
-
-  /** @param {import("./breaker_history.js").Stretch[]} life @param {[number, number]} range */
-  show(life, [from_s, to_s]) {
-    const { state, since_s } = present(life);
-    const since = Number.isNaN(since_s) ? "" : `for ${age(to_s - since_s)}`;
-    setData(this.root, "state", state);
-    setData(this.#chip, "state", state);
-    setText(this.#chip, state);
-    setText(this.#since, since);
-    const opened = trips(life);
-    const words = `${this.target}: ${state} ${since}, opened ${opened} ${opened === 1 ? "time" : "times"} in the window`;
-    this.#strip.setAttribute("aria-label", words);
-    this.#strip.replaceChildren(...life.map((stretch) => bar(stretch, from_s, STRIP_WIDTH / (to_s - from_s))));
-  }
-}
-
-/** A stretch too short for the screen is still seen, as long as it is no usual state. */
-function bar({ state, from_s, to_s }, start_s, perSecond) {
-  const x = (from_s - start_s) * perSecond;
-  const isUsual = state === "CLOSED" || state === UNKNOWN;
-  const width = Math.max((to_s - from_s) * perSecond, isUsual ? 0 : LEAST_WIDTH);
-  const title = `${state} ${clock(from_s)} – ${clock(to_s)} (${age(to_s - from_s)})`;
-  const height = BAR_HEIGHT[state];
-  const shape = { x, width, y: (STRIP_HEIGHT - height) / 2, height };
-  return svg("rect", { ...shape, class: `bar state-${state}` }, svg("title", {}, title));
 }
 
 function samplesOf(model, line) {

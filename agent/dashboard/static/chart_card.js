@@ -1,7 +1,8 @@
 /** One chart on the page: title, newest value, canvas, and a legend whose values follow the pointer. */
 
 import { arrange, h, setData, setText } from "./dom.js";
-import { clock, value } from "./format.js";
+import { clock, plural, value } from "./format.js";
+import { AHEAD_RATIO, withForecast } from "./chart_forecast.js";
 import { chartOptions } from "./chart_options.js";
 import { compareNames, lineNames } from "./naming.js";
 
@@ -20,10 +21,11 @@ export class ChartCard {
   #drawnKey = "";
   #cursor = null;
   #version = -1;
+  #hasForecast = false;
 
   /**
    * @param {import("./chart_model.js").ChartModel} model
-   * @param {{theme: () => Object, range_s: () => [number, number]}} context
+   * @param {{theme: () => Object, range_s: () => [number, number], forecasts: import("./chart_forecast.js").Forecasts}} context
    */
   constructor(model, context) {
     this.model = model;
@@ -41,11 +43,16 @@ export class ChartCard {
   draw() {
     if (!this.isVisible || !this.#plotBox.clientWidth) return;
     this.#chooseLines();
-    const data = this.model.rows(this.#lines);
-    const key = `${this.#lines.map((line) => line.series).join()}|${this.model.unit}|${this.model.kind}`;
+    const forecast = this.#forecast();
+    const rows = this.model.rows(this.#lines);
+    const data = forecast ? withForecast(rows, forecast) : rows;
+    this.#hasForecast = forecast !== null;
+    const key = `${this.#lines.map((line) => line.series).join()}|${this.model.unit}|${this.model.kind}|${this.#hasForecast}`;
     if (key === this.#drawnKey) this.#plot.setData(data);
     else this.#build(key, data);
     this.#showValues();
+    this.#showNote();
+    setData(this.root, "forecast", this.#hasForecast);
     setData(this.root, "points", this.model.times.length);
     setData(this.root, "lastTime", this.model.lastTime ?? "");
   }
@@ -76,8 +83,26 @@ export class ChartCard {
     const named = this.model.lines.map((line, at) => Object.assign(line, { name: names[at] || this.model.name }));
     const byValue = [...named].sort((one, other) => (other.last ?? -Infinity) - (one.last ?? -Infinity));
     this.#lines = byValue.slice(0, MAX_LINES).sort((one, other) => compareNames(one.name, other.name));
-    const left = this.model.lines.length - this.#lines.length;
-    setText(this.#note, left ? `top ${MAX_LINES} of ${this.model.lines.length}` : "");
+  }
+
+  #showNote() {
+    const all = this.model.lines.length;
+    const anomalies = this.#lines.reduce((sum, line) => sum + line.anomalies.size, 0);
+    const notes = [all > this.#lines.length ? `top ${MAX_LINES} of ${all}` : "", anomalies ? plural(anomalies, "anomaly", "anomalies") : ""];
+    setText(this.#note, notes.filter(Boolean).join(" · "));
+    setData(this.root, "anomalies", anomalies);
+  }
+
+  /** Only for a chart of one line: bands of several would hide each other. */
+  #forecast() {
+    if (this.#lines.length !== 1 || this.model.kind === "counter") return null;
+    const [from_s, to_s] = this.context.range_s();
+    return this.context.forecasts.of(this.#lines[0].series, (to_s - from_s) * AHEAD_RATIO);
+  }
+
+  #range_s() {
+    const [from_s, to_s] = this.context.range_s();
+    return [from_s, this.#hasForecast ? to_s + (to_s - from_s) * AHEAD_RATIO : to_s];
   }
 
   #build(key, data) {
@@ -91,7 +116,9 @@ export class ChartCard {
       names: this.#lines.map((line) => line.name),
       colors,
       theme,
-      range_s: this.context.range_s,
+      range_s: () => this.#range_s(),
+      lines: this.#lines,
+      hasForecast: this.#hasForecast,
       onCursor: (index) => this.#pointAt(index),
     });
     this.#plot = new uPlot(options, data, this.#plotBox);
@@ -118,7 +145,7 @@ export class ChartCard {
 
   #valueOf(column) {
     if (this.#cursor !== null) return column[this.#cursor];
-    return column.findLast((number) => number !== undefined);
+    return column.findLast((number) => number !== undefined && (number !== null || !this.#hasForecast));
   }
 }
 

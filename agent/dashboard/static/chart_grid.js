@@ -15,14 +15,16 @@ export class ChartGrid {
   /** By name. @type {Map<string, ChartGroup>} */ #groups = new Map();
   #query = "";
   #data;
+  #forecasts;
   #theme = chartTheme();
   #observer;
   #resizes;
   #closing = new AbortController();
 
-  /** @param {import("./host_data.js").HostData} data */
-  constructor(data) {
+  /** @param {import("./host_data.js").HostData} data @param {import("./chart_forecast.js").Forecasts} forecasts */
+  constructor(data, forecasts) {
     this.#data = data;
+    this.#forecasts = forecasts;
     this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: AHEAD });
     this.#resizes = new ResizeObserver(() => this.#cards.forEach((card) => card.resize()));
     this.#resizes.observe(this.root);
@@ -64,7 +66,7 @@ export class ChartGrid {
   #card(name) {
     let card = this.#cards.get(name);
     if (!card) {
-      const context = { theme: () => this.#theme, range_s: () => this.#data.range_s() };
+      const context = { theme: () => this.#theme, range_s: () => this.#data.range_s(), forecasts: this.#forecasts };
       card = new ChartCard(this.#data.models.get(name), context);
       this.#cards.set(name, card);
       this.#observer.observe(card.root);

@@ -12,6 +12,7 @@ const SAME_TIME_S = 1e-3;
  * @property {(number|undefined)[]} values One per time of the model.
  * @property {number|undefined} last Newest value.
  * @property {number} lastTime When that was, unix seconds; -Infinity before the first value.
+ * @property {Set<number>} anomalies Times of the model at which this line stood out.
  */
 
 export class ChartModel {
@@ -42,10 +43,11 @@ export class ChartModel {
   }
 
   /** Put one value in its place; order and repetition do not matter. */
-  add(time, series, value) {
+  add(time, series, value, isAnomalous = false) {
     const row = this.#row(time);
     const line = this.line(series);
     line.values[row] = value;
+    if (isAnomalous) line.anomalies.add(this.times[row]);
     if (time >= line.lastTime) Object.assign(line, { last: value, lastTime: time });
   }
 
@@ -58,9 +60,10 @@ export class ChartModel {
     for (const result of [...results, ...before]) this.#addAll(result);
   }
 
-  #addAll({ series, times, values }) {
+  #addAll({ series, times, values, anomalies = [] }) {
+    const marked = new Set(anomalies);
     times.forEach((time, at) => {
-      if (values[at] !== undefined && values[at] !== null) this.add(time, series, values[at]);
+      if (values[at] !== undefined && values[at] !== null) this.add(time, series, values[at], marked.has(time));
     });
   }
 
@@ -69,7 +72,7 @@ export class ChartModel {
     let line = this.#lineBySeries.get(series);
     if (!line) {
       const { labels } = parseSeries(series);
-      line = { series, labels, values: new Array(this.times.length).fill(undefined), last: undefined, lastTime: -Infinity };
+      line = { series, labels, values: new Array(this.times.length).fill(undefined), last: undefined, lastTime: -Infinity, anomalies: new Set() };
       this.#lineBySeries.set(series, line);
       this.lines.push(line);
       this.version += 1;
@@ -83,7 +86,10 @@ export class ChartModel {
     while (rows < this.times.length && this.times[rows] < before_s) rows += 1;
     if (!rows) return;
     this.times.splice(0, rows);
-    for (const line of this.lines) line.values.splice(0, rows);
+    for (const line of this.lines) {
+      line.values.splice(0, rows);
+      for (const time of line.anomalies) if (time < before_s) line.anomalies.delete(time);
+    }
     const gone = this.lines.filter((line) => line.lastTime < before_s);
     for (const line of gone) this.#lineBySeries.delete(line.series);
     if (!gone.length) return;

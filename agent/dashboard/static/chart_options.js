@@ -1,5 +1,7 @@
 /** How one chart is set up in uPlot. */
 
+import { drawAnomalies } from "./chart_anomalies.js";
+import { forecastBands, forecastSeries } from "./chart_forecast.js";
 import { clock, value } from "./format.js";
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
@@ -26,10 +28,10 @@ export function valueRange(min, max, unit) {
 
 /**
  * @param {{width: number, height: number, unit: string, names: string[], colors: number[], theme: import("./chart_theme.js").ChartTheme,
- *   range_s: () => [number, number], onCursor: (index: number|null) => void}} wanted
+ *   range_s: () => [number, number], onCursor: (index: number|null) => void, lines: import("./chart_model.js").Line[], hasForecast: boolean}} wanted
  * @returns {Object} Options of uPlot.
  */
-export function chartOptions({ width, height, unit, names, colors, theme, range_s, onCursor }) {
+export function chartOptions({ width, height, unit, names, colors, theme, range_s, onCursor, lines, hasForecast }) {
   const axis = { stroke: theme.text, font: FONT, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false } };
   return {
     width,
@@ -45,8 +47,9 @@ export function chartOptions({ width, height, unit, names, colors, theme, range_
       { ...axis, size: 26, space: (_plot, _axis, from_s, to_s) => (to_s - from_s < 300 ? 62 : 46), values: (_, splits, _axis, _space, step_s) => splits.map((at) => timeLabel(at, step_s)) },
       { ...axis, size: 62, space: 30, gap: 4, incrs: steps(unit), values: (_, splits) => splits.map((at) => value(at, unit)) },
     ],
-    series: [{}, ...names.map((name, at) => lineOptions(name, colors[at], theme, names.length))],
-    hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)] },
+    series: [{}, ...names.map((name, at) => lineOptions(name, colors[at], theme, names.length)), ...(hasForecast ? forecastSeries(theme) : [])],
+    bands: hasForecast ? forecastBands(theme) : [],
+    hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)], draw: [(plot) => drawAnomalies(plot, lines, theme)] },
   };
 }
 

@@ -3,7 +3,7 @@
 const LINE_COUNT = 8;
 
 /**
- * @typedef {{text: string, grid: string, lines: string[], fills: string[]}} ChartTheme
+ * @typedef {{text: string, grid: string, lines: string[], fills: string[], anomaly: string, forecast: string, forecastFill: string}} ChartTheme
  */
 
 /** @returns {ChartTheme} */
@@ -11,7 +11,9 @@ export function chartTheme() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
   const lines = Array.from({ length: LINE_COUNT }, (_, at) => read(`--line-${at + 1}`));
-  return { text: read("--text-soft"), grid: read("--grid"), lines, fills: lines.map((color) => `${color}26`) };
+  const fills = lines.map((color) => `${color}26`);
+  const forecast = read("--line-4");
+  return { text: read("--text-soft"), grid: read("--grid"), lines, fills, anomaly: read("--bar-open"), forecast, forecastFill: `${forecast}26` };
 }
 
 /** Call `changed` whenever the reader's system turns light or dark, until the signal is aborted. */

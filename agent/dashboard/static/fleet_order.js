@@ -1,14 +1,19 @@
 /** Which tiles are shown, and in which order. Pure. */
 
-import { HEALTHS } from "./health.js";
+import { HEALTHS, scoreOf } from "./health.js";
 import { compareNames } from "./naming.js";
 
 const byName = (one, other) => compareNames(one.name, other.name);
 const falling = (key) => (one, other) => (other.agent[key] ?? 0) - (one.agent[key] ?? 0) || byName(one, other);
 
+/** By state, then by the score that hosts give themselves. */
+function worstFirst(one, other) {
+  return HEALTHS.indexOf(one.health) - HEALTHS.indexOf(other.health) || scoreOf(one.agent) - scoreOf(other.agent) || byName(one, other);
+}
+
 /** Orders to choose from: key, words, comparison of two tiles. */
 export const ORDERS = [
-  ["health", "worst first", (one, other) => HEALTHS.indexOf(one.health) - HEALTHS.indexOf(other.health) || byName(one, other)],
+  ["health", "worst first", worstFirst],
   ["name", "by name", byName],
   ["seen", "longest unseen first", (one, other) => one.agent.last_seen_s - other.agent.last_seen_s || byName(one, other)],
   ["series", "most series first", falling("series_count")],

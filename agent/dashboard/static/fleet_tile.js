@@ -11,6 +11,7 @@ export class FleetTile {
   #chip = h("span", { class: "chip" });
   #labels = h("span", { class: "tile-labels" });
   #facts = h("span", { class: "tile-facts" });
+  #score = h("span", { class: "tile-score", title: "The host's own health, 0 to 100" });
   #labelsOf = null;
 
   /** @param {string} name */
@@ -18,7 +19,7 @@ export class FleetTile {
     this.name = name;
     const line = h("span", { class: "tile-line" }, this.#chip, this.#facts);
     const dataset = { testid: "tile", agent: name };
-    this.root = h("a", { class: "tile", href: hostRoute(name), dataset }, h("b", {}, name), this.#labels, line);
+    this.root = h("a", { class: "tile", href: hostRoute(name), dataset }, h("span", { class: "tile-head" }, h("b", {}, name), this.#score), this.#labels, line);
   }
 
   /**
@@ -33,6 +34,8 @@ export class FleetTile {
     setData(this.root, "state", health);
     setData(this.#chip, "state", health);
     setText(this.#chip, HEALTH_WORDS[health]);
+    const hasScore = typeof agent.health_score === "number" && health !== "offline" && health !== "silent";
+    setText(this.#score, hasScore ? String(Math.round(agent.health_score)) : "");
     setText(this.#facts, factsText(agent, health, openBreakers, now_s));
     this.#showLabels(agent.labels ?? {});
   }

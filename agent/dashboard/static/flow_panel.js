@@ -15,7 +15,8 @@ const FACTS = [
   ["Accepted", "agent_accepted_points_total", "points/s", true],
   ["Delivered", "agent_delivered_points_total", "points/s", true],
   ["Failed deliveries", "agent_failed_deliveries_total", "", false],
-  ["Sampling keeps", "agent_sampling_ratio", "ratio", false],
+  ["On disk", "agent_spooled_points", "points", false],
+  ["Spool", "agent_spool_bytes", "bytes", false],
 ];
 
 export class FlowPanel {
@@ -31,7 +32,7 @@ export class FlowPanel {
     this.root.append(h("h3", {}, "Buffers and drops"), this.#sinks, this.#empty);
   }
 
-  /** Show the newest state. @returns {{fill: number|undefined, dropped: number, sampling: number|undefined}} Worst fill, drops in the window. */
+  /** Show the newest state. @returns {{fill: number|undefined, dropped: number}} Worst fill, drops in the window. */
   draw() {
     const flows = this.#names().map((sink) => this.#flow(sink));
     for (const flow of flows) this.#card(flow.sink).show(flow);
@@ -39,7 +40,6 @@ export class FlowPanel {
     this.#empty.hidden = flows.length > 0;
     return {
       fill: extreme(Math.max, flows.map(({ fill }) => fill)),
-      sampling: extreme(Math.min, flows.map(({ sampling }) => sampling)),
       dropped: flows.flatMap(({ drops }) => drops).reduce((sum, drop) => sum + drop.inWindow, 0),
     };
   }
@@ -54,7 +54,6 @@ export class FlowPanel {
     return {
       sink,
       fill: this.#newest("agent_buffer_fill_ratio", sink, false),
-      sampling: this.#newest("agent_sampling_ratio", sink, false),
       facts: facts.filter(([, , number]) => number !== undefined),
       drops: DROPPED.flatMap((name) => this.#drops(name, sink)),
     };

@@ -80,7 +80,7 @@ export function moment(unixSeconds) {
   return new Date(unixSeconds * 1000).toLocaleString("en-GB");
 }
 
-/** "1 host", "2 hosts". */
-export function plural(number, noun) {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+/** "1 host", "2 hosts"; "2 anomalies" where adding an s is not enough. */
+export function plural(number, noun, nouns = `${noun}s`) {
+  return `${count(number)} ${number === 1 ? noun : nouns}`;
 }

@@ -9,7 +9,7 @@ const SERIES_AGAIN_MS = 3000;
 const BACKFILL_MS = 2500;
 
 /** Asked for at once, as the panel above the charts is made of them. */
-const EAGER = /^agent_(breaker_state|buffer_|in_flight|accepted|delivered|failed_deliveries|dropped|sampling|missed|ticks?_|cpu_|rss_)/;
+const EAGER = /^agent_(breaker_state|buffer_|in_flight|accepted|delivered|failed_deliveries|dropped|sampling|retry|pressure|interval|spool|missed|ticks?_|cpu_|rss_)/;
 
 export class HostData extends EventTarget {
   /** By name of the series. @type {Map<string, ChartModel>} */ models = new Map();
@@ -78,14 +78,15 @@ export class HostData extends EventTarget {
     this.#timers.forEach((timer) => clearTimeout(timer));
   }
 
-  /** Take one live tick. @param {{time_s: number, values: Object<string, number>}} tick */
-  addTick({ time_s, values }) {
+  /** Take one live tick. @param {{time_s: number, values: Object<string, number>, anomalies?: string[]}} tick */
+  addTick({ time_s, values, anomalies = [] }) {
+    const odd = new Set(anomalies);
     this.#latestOffset_s = Math.max(this.#latestOffset_s, time_s - Date.now() / 1000);
     if (time_s - this.lastTick_s > gapLimit_s(this.#recentTicks)) this.#later("backfill", BACKFILL_MS, () => this.reload());
     this.#noteTick(time_s);
     let hasNew = false;
     for (const [series, value] of Object.entries(values)) {
-      if (value !== null) this.#modelOf(series).add(time_s, series, value);
+      if (value !== null) this.#modelOf(series).add(time_s, series, value, odd.has(series));
       hasNew ||= !this.#known.has(series);
     }
     if (hasNew) this.#later("series", SERIES_AGAIN_MS, () => this.#loadSeries());

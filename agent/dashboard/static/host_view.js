@@ -1,12 +1,15 @@
 /** The page of one host: head, resilience, events, charts; redrawn once a tick, or once a second when none comes. */
 
 import { BreakerPanel } from "./breaker_panel.js";
+import { Forecasts } from "./chart_forecast.js";
 import { ChartGrid } from "./chart_grid.js";
 import { h, setText } from "./dom.js";
 import { EventsPanel } from "./events_panel.js";
 import { FlowPanel } from "./flow_panel.js";
 import { HostData } from "./host_data.js";
-import { HostHeader } from "./host_header.js";
+import { HostHeader, WINDOWS_S } from "./host_header.js";
+import { PressurePanel } from "./pressure_panel.js";
+import { hostRoute } from "./route.js";
 import { Summary, figuresOf } from "./summary.js";
 
 const REDRAW_MS = 1000;
@@ -19,8 +22,12 @@ export class HostView {
   #summary = new Summary();
   #breakers;
   #flow;
+  #pressure;
   #events;
   #charts;
+  #forecasts;
+  #search = h("input", { type: "search", placeholder: "Search series", "aria-label": "Search series", oninput: () => this.#charts.filter(this.#search.value) });
+  #ahead = h("button", { type: "button", class: "toggle", "aria-pressed": "true", hidden: true, onclick: () => this.toggleForecasts() }, "Forecast");
   #note = h("p", { class: "empty", role: "status", dataset: { testid: "host-note" } }, "Asking the hub …");
   #frame = 0;
   #drawnAt_ms = 0;
@@ -39,8 +46,10 @@ export class HostView {
     this.#header = new HostHeader(name, window_s);
     this.#breakers = new BreakerPanel(this.#data);
     this.#flow = new FlowPanel(this.#data);
+    this.#pressure = new PressurePanel(this.#data);
     this.#events = new EventsPanel(this.#data);
-    this.#charts = new ChartGrid(this.#data);
+    this.#forecasts = new Forecasts(api, name, () => store.can.has("forecast"));
+    this.#charts = new ChartGrid(this.#data, this.#forecasts);
     this.root = h("div", { class: "host" }, this.#header.root, this.#resilience(), this.#note, this.#chartSection());
     for (const kind of ["points", "loaded", "series"]) this.#data.addEventListener(kind, () => this.#redrawSoon());
     this.#data.addEventListener("events", () => this.#events.draw());
@@ -56,6 +65,24 @@ export class HostView {
   /** @param {boolean} isSameHost True keeps the focus where another stretch of time was chosen. */
   focus(isSameHost) {
     (isSameHost ? this.#header.window : this.#header.title).focus({ preventScroll: true });
+  }
+
+  focusSearch() {
+    this.#search.focus();
+  }
+
+  /** Show a longer (1) or shorter (-1) stretch of time. @param {1|-1} step */
+  stepWindow(step) {
+    const at = WINDOWS_S.findIndex(([seconds]) => seconds >= this.#data.window_s);
+    const next = WINDOWS_S[at + step];
+    if (next) location.hash = hostRoute(this.name, next[0]);
+  }
+
+  /** Show forecasts, or stop showing them. */
+  toggleForecasts() {
+    this.#forecasts.isWanted = !this.#forecasts.isWanted;
+    this.#ahead.setAttribute("aria-pressed", String(this.#forecasts.isWanted));
+    this.#redrawSoon();
   }
 
   /** Ask for everything (again): at the start and after an outage. */
@@ -99,14 +126,13 @@ export class HostView {
       { class: "resilience", "aria-labelledby": "resilience-title" },
       h("h2", { id: "resilience-title" }, "Resilience"),
       this.#summary.root,
-      h("div", { class: "panels" }, h("div", { class: "side" }, this.#breakers.root, this.#flow.root), this.#events.root),
+      this.#breakers.root,
+      h("div", { class: "panels" }, h("div", { class: "side" }, this.#flow.root, this.#pressure.root), this.#events.root),
     );
   }
 
   #chartSection() {
-    const oninput = (event) => this.#charts.filter(event.target.value);
-    const search = h("input", { type: "search", placeholder: "Search series", "aria-label": "Search series", oninput });
-    const head = h("div", { class: "head charts-head" }, h("h2", { id: "charts-title" }, "Charts"), this.#charts.jump, search);
+    const head = h("div", { class: "head charts-head" }, h("h2", { id: "charts-title" }, "Charts"), this.#charts.jump, this.#ahead, this.#search);
     return h("section", { "aria-labelledby": "charts-title" }, head, this.#charts.root);
   }
 
@@ -123,7 +149,8 @@ export class HostView {
     this.#drawnAt_ms = performance.now();
     if (!this.#isAskedFor && this.#store.agents.has(this.name)) this.reload();
     this.#drawHeader();
-    this.#summary.show(figuresOf(this.#data, this.#breakers.draw(), this.#flow.draw()));
+    this.#summary.show(figuresOf(this.#data, this.#breakers.draw(), this.#flow.draw(), this.#pressure.draw()));
+    this.#ahead.hidden = !this.#forecasts.canAsk();
     this.#charts.draw();
   }
 

@@ -1,14 +1,16 @@
 /** Where on the page one is, kept in the address after "#", so that back, reload and bookmarks work. */
 
 /**
- * @param {string} hash "#/" or "#/host/NAME?window=900"
- * @returns {{host: string|null, window_s: number|null}}
+ * @param {string} hash "#/", "#/events" or "#/host/NAME?window=900"
+ * @returns {{place: "fleet"|"events"|"host", host: string|null, window_s: number|null}}
  */
 export function parseRoute(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?", 2);
-  const [, place, name] = path.split("/");
+  const [, first, name] = path.split("/");
+  const host = first === "host" && name ? decodeURIComponent(name) : null;
+  const place = host ? "host" : first === "events" ? "events" : "fleet";
   const window_s = Number(new URLSearchParams(query).get("window"));
-  return { host: place === "host" && name ? decodeURIComponent(name) : null, window_s: window_s > 0 ? window_s : null };
+  return { place, host, window_s: window_s > 0 ? window_s : null };
 }
 
 /** Address of a host's page. @param {string} name @param {number} [window_s] */

@@ -1,22 +1,32 @@
-/** What is known of the whole fleet: the agents, and which of their breakers are open. */
+/** What is known of the whole fleet: the agents, their newest events, and which of their breakers are open. */
 
 import { stateOfEvent } from "./breaker_history.js";
 import { healthOf } from "./health.js";
 
+const MAX_EVENTS = 2000;
+
 export class Store extends EventTarget {
   /** By name. @type {Map<string, Object>} */ agents = new Map();
   /** True after the hub's first answer. */ isKnown = false;
+  /** Of all hosts, oldest first. @type {Object[]} */ events = [];
+  /** True when an agent itself answers, which knows no host but its own. */ isAgent = false;
+  /** What else can be asked here: "forecast". @type {Set<string>} */ can = new Set();
   #openBreakers = new Map();
   #now_s;
 
-  /** Dispatches `agents` after each change. @param {() => number} now_s The hub's clock. */
+  /** Dispatches `agents` and `events` after each change. @param {() => number} now_s The hub's clock. */
   constructor(now_s) {
     super();
     this.#now_s = now_s;
   }
 
-  /** Take the hub's list; points per second come from the difference to the one before. @param {Object[]} agents */
-  setAgents(agents) {
+  /**
+   * Take the hub's list; points per second come from the difference to the one before.
+   * @param {{agents: Object[], source?: string, can?: string[]}} message
+   */
+  setAgents({ agents, source, can }) {
+    if (source !== undefined) this.isAgent = source === "agent";
+    if (can !== undefined) this.can = new Set(can);
     const now_s = this.#now_s();
     const before = this.agents;
     this.agents = new Map(agents.map((agent) => [agent.name, withRate(agent, before.get(agent.name), now_s)]));
@@ -24,8 +34,24 @@ export class Store extends EventTarget {
     this.dispatchEvent(new Event("agents"));
   }
 
-  /** Learn of open breakers from any agent's events. */
+  /** Take past events of all hosts, oldest first, in the place of what was known of that time. @param {Object[]} past */
+  setPast(past) {
+    const newest_s = past.at(-1)?.time_s ?? -Infinity;
+    this.events = [...past, ...this.events.filter((event) => event.time_s > newest_s)].slice(-MAX_EVENTS);
+    past.forEach((event) => this.#learn(event));
+    this.dispatchEvent(new Event("events"));
+  }
+
+  /** Take one live event. */
   noteEvent(event) {
+    this.events.push(event);
+    if (this.events.length > MAX_EVENTS) this.events.shift();
+    this.#learn(event);
+    this.dispatchEvent(new Event("events"));
+  }
+
+  /** Learn of open breakers from any agent's events. */
+  #learn(event) {
     const state = stateOfEvent(event);
     if (!state) return;
     const open = this.#openBreakers.get(event.agent) ?? new Set();

@@ -3,7 +3,7 @@
 import { arrange, h, setData, setText } from "./dom.js";
 import { age, count, value } from "./format.js";
 
-const RECOVERY = /^recovery\./;
+const RECOVERY = /^recovery\.|^component\.restarted$|\.resumed$/;
 
 /**
  * @typedef {{key: string, label: string, text: string, mood: ""|"good"|"warn"|"bad", title?: string}} Figure
@@ -36,17 +36,19 @@ export class Summary {
  * The figures of one host.
  * @param {import("./host_data.js").HostData} data
  * @param {{all: number, notClosed: string[]}} breakers
- * @param {{fill: number|undefined, dropped: number, sampling: number|undefined}} flow
+ * @param {{fill: number|undefined, dropped: number}} flow
+ * @param {number|undefined} sampling Share of points that are taken in
  * @returns {Figure[]} Only those that the agent reports.
  */
-export function figuresOf(data, breakers, flow) {
+export function figuresOf(data, breakers, flow, sampling) {
   const newest = (name) => data.models.get(name)?.lines[0]?.last;
   return [
     breakerFigure(breakers),
     figure("fill", "fullest buffer", flow.fill, "ratio", fillMood(flow.fill)),
     { key: "dropped", label: "points dropped", text: count(flow.dropped), mood: flow.dropped ? "warn" : "good" },
-    figure("sampling", "of points kept", flow.sampling, "ratio", flow.sampling < 1 ? "warn" : "good"),
+    figure("sampling", "of points kept", sampling, "ratio", sampling < 0.995 ? "warn" : "good"),
     recoveryFigure(data),
+    restartFigure(data),
     missedFigure(data),
     figure("tick", "last tick took", newest("agent_tick_duration_s"), "s", ""),
     figure("cpu", "agent's CPU", newest("agent_cpu_ratio"), "ratio", ""),
@@ -73,7 +75,13 @@ function recoveryFigure(data) {
   const recoveries = data.events.filter((event) => RECOVERY.test(event.kind));
   const last = recoveries.at(-1);
   const title = last ? `last: ${last.kind} of ${last.component}, ${age(data.now_s() - last.time_s)} ago` : "";
-  return { key: "recoveries", label: "recoveries", text: count(recoveries.length), mood: recoveries.length ? "warn" : "good", title };
+  return { key: "recoveries", label: recoveries.length === 1 ? "recovery" : "recoveries", text: count(recoveries.length), mood: recoveries.length ? "warn" : "good", title };
+}
+
+/** A start that follows another in the window. */
+function restartFigure(data) {
+  const starts = data.events.filter((event) => event.kind === "agent.started").length;
+  return starts > 1 ? { key: "restarts", label: starts === 2 ? "restart" : "restarts", text: count(starts - 1), mood: "warn" } : null;
 }
 
 function missedFigure(data) {

@@ -177,12 +177,12 @@ async def test_events_arrive_live_and_pass_filters(hub, open_page):
         newest = await watched.page.locator(event).first.inner_text()
         assert "collector.failed" in newest
         assert "error=<b>OSError</b>" in newest
-        await watched.page.get_by_label("Level").select_option("error")
+        await watched.page.locator("#host").get_by_label("Level").select_option("error")
         assert await watched.page.locator(event).count() == 1
-        await watched.page.get_by_label("Level").select_option("")
-        await watched.page.get_by_label("Kind", exact=True).select_option("recovery")
+        await watched.page.locator("#host").get_by_label("Level").select_option("")
+        await watched.page.locator("#host").get_by_label("Kind", exact=True).select_option("recovery")
         assert "strategy=reset" in await watched.page.locator(event).inner_text()
-        await watched.page.get_by_label("Search events").fill("no such thing")
+        await watched.page.locator("#host").get_by_label("Search events").fill("no such thing")
         assert "None of 2 events passes" in await watched.page.inner_text("[data-testid=events]")
 
 

@@ -163,5 +163,5 @@ async def test_a_route_survives_any_name(hub, open_page):
     })()"""
     route, parsed, fleet, empty = await in_page(open_page, hub, "route", body)
     assert route.startswith("#/host/a%2Fb%20c%3Fd%23")
-    assert parsed == {"host": "a/b c?d#é", "window_s": 900}
-    assert fleet == empty == {"host": None, "window_s": None}
+    assert parsed == {"place": "host", "host": "a/b c?d#é", "window_s": 900}
+    assert fleet == empty == {"place": "fleet", "host": None, "window_s": None}
