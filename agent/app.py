@@ -21,6 +21,7 @@ from agent.collection.threads import WorkerThreads
 from agent.errors import ConfigError, LoadError
 from agent.events import EventBus, ObserverThread
 from agent.foresight import Foresight
+from agent.host_health import HostHealth
 from agent.hosting import Shared
 from agent.model import Event, Level
 from agent.own_readings import OwnReadings, process_age_s
@@ -73,6 +74,7 @@ class Agent:
         )
         self._regulator = Regulator(self._pipeline, self._clock, self._events, host_pressures(self._clock))
         self._foresight = self._make_foresight(loaded)
+        self._health = HostHealth(self._table.definition, self._pipeline, self._foresight, self._events)
         self._own_readings = OwnReadings(
             self._pipeline,
             table=self._table,
@@ -81,6 +83,7 @@ class Agent:
             observers=self._observers,
             regulator=self._regulator,
             foresight=self._foresight,
+            health=self._health,
         )
         self._status = self._make_status_port(loaded)
         self._assembly = self._assemble(loaded)
@@ -169,6 +172,7 @@ class Agent:
     def _batched(self, batch: Batch) -> None:
         if self._foresight is not None:
             self._foresight.take(batch)
+        self._health.take(batch)
         if self._status is not None:
             self._status.note_batch(batch)
 

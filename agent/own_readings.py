@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.delivery.sender import Sender
     from agent.events import EventBus, ObserverThread
     from agent.foresight import Foresight
+    from agent.host_health import HostHealth
     from agent.pipeline import Pipeline, TickStats
     from agent.regulator import Regulator
 
@@ -43,6 +44,7 @@ class OwnReadings:
         observers: ObserverThread,
         regulator: Regulator,
         foresight: Foresight | None,
+        health: HostHealth,
     ) -> None:
         self._pipeline = pipeline
         self._table = table
@@ -51,6 +53,7 @@ class OwnReadings:
         self._observers = observers
         self._regulator = regulator
         self._foresight = foresight
+        self._health = health
 
     def __call__(self) -> Iterator[Reading]:
         yield from _ticks(self._pipeline.stats)
@@ -59,6 +62,7 @@ class OwnReadings:
         yield from self._regulator.readings()
         if self._foresight is not None:
             yield from self._foresight.readings()
+        yield from self._health.readings()
         for collector in self._pipeline.collectors:
             yield from _collector(collector)
         for sender in self._pipeline.senders:
