@@ -156,6 +156,7 @@ class Hub:
                 listen.host,
                 listen.port,
                 ssl=self._tls,
+                ssl_handshake_timeout=_HANDSHAKE_WITHIN_S if self._tls is not None else None,
                 process_request=parts.gate,
                 select_subprotocol=parts.gate.choose_subprotocol,
                 compression=None,

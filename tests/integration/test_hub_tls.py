@@ -13,6 +13,7 @@ import pytest
 from hub_support import RunningHub, SinkStage, batch
 
 from agent.errors import ConfigError, RetryableDelivery
+from agent.hub import server
 from agent.hub.tokens import TokenFile
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -170,6 +171,16 @@ async def test_tls_before_1_2_is_refused(certificates, tmp_path):
         writer.close()
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await asyncio.open_connection(host, int(port), ssl=at_most(certificates, ssl.TLSVersion.TLSv1_1))
+
+
+async def test_whoever_connects_and_speaks_no_tls_is_sent_away(certificates, tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_HANDSHAKE_WITHIN_S", 0.1)
+    async with secured(certificates, tmp_path) as hub, asyncio.timeout(20):
+        host, port = hub.page.removeprefix("https://").rstrip("/").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 def at_most(certificates, version):

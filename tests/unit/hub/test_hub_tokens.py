@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import threading
 
@@ -40,6 +41,20 @@ def test_the_file_is_readable_for_its_owner_alone_after_every_change(file):
     file.create("web2", CREATED)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert [path.name for path in file.path.parent.iterdir()] == ["tokens"]
+
+
+def test_a_new_file_belongs_to_whom_its_folder_belongs_and_a_changed_one_to_whom_it_did(file):
+    """Root makes tokens for a hub that runs as somebody else; without root all of it belongs to the user anyway."""
+    is_root = os.geteuid() == 0
+    owner, other = (12_345, 12_346) if is_root else (os.geteuid(), os.geteuid())
+    if is_root:
+        os.chown(file.path.parent, owner, owner)
+    file.create("web1", CREATED)
+    assert file.path.stat().st_uid == owner
+    if is_root:
+        os.chown(file.path, other, other)
+    file.create("web2", CREATED)
+    assert file.path.stat().st_uid == other
 
 
 def test_revoking_takes_all_tokens_of_one_agent_or_the_one_that_is_named(file):

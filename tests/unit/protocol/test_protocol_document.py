@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -65,6 +66,15 @@ def test_the_figures_are_those_of_the_code():
     assert f"starts at {sink.reconnect_s:g} s and doubles with each failure up to {sink.reconnect_max_s:g} s" in TEXT
     assert f"then {ingest.HELLO_WITHIN_S:g} s for `hello`" in TEXT
     assert f"answers within {ingest.IDENTITY_PROBE_S:g} s" in TEXT
+
+
+def test_the_limits_of_texts_and_maps_are_those_of_the_code():
+    longest = {name: get_args(getattr(messages, name))[1].max_length for name in ("Name", "Text", "Word")}
+    assert longest == {"Name": 256, "Text": 1024, "Word": 64}
+    assert "| names, label names; label values; units and kinds | 256; 1,024; 64 characters |" in TEXT
+    assert {get_args(one)[1].max_length for one in (messages.LabelMap, messages.DetailMap)} == {64}
+    assert "| labels of a series or host, details of an event | 64 |" in TEXT
+    assert f"| `retry_after_s` | {get_args(messages.Seconds)[1].le:,} s |" in TEXT
 
 
 def test_a_dead_link_is_seen_within_ten_seconds_by_default():
