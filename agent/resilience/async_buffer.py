@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -16,6 +17,7 @@ from agent.resilience.ledger import Counts
 __all__ = ["AsyncBuffer"]
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ class AsyncBuffer(Generic[T]):
                 raise
         finally:
             if not putter.admitted.done() or putter.admitted.cancelled():
-                self._putters.remove(putter)
+                _forget(self._putters, putter)
 
     async def get(self, max_items: int = 1) -> list[T]:
         """Items as soon as there is one, counted as delivered at once."""
@@ -133,7 +135,7 @@ class AsyncBuffer(Generic[T]):
                 await getter
             except asyncio.CancelledError:
                 if getter.cancelled():
-                    self._getters.remove(getter)
+                    _forget(self._getters, getter)
                 else:
                     self._wake_getter()
                 raise
@@ -157,3 +159,9 @@ class AsyncBuffer(Generic[T]):
             if not getter.done():
                 getter.set_result(None)
                 return
+
+
+def _forget(waiting: deque[W], one: W) -> None:
+    """Take one that was cancelled out of the queue; whoever came by in the same turn may have done so already."""
+    with suppress(ValueError):
+        waiting.remove(one)

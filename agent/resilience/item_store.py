@@ -46,8 +46,7 @@ class ItemStore:
     @property
     def oldest_s(self) -> float | None:
         if len(self._lanes) == 1:
-            for lane in self._lanes.values():
-                return lane[0][STAMP]
+            return next(iter(self._lanes.values()))[0][STAMP]
         return min((lane[0][STAMP] for lane in self._lanes.values()), default=None)
 
     def stamp_of(self, item: Entry, /) -> float:
