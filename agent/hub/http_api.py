@@ -13,6 +13,7 @@ import msgspec
 from agent.clock import Clock
 from agent.dashboard.answers import TEXT, Answer, BadQuery, Query, json_answer, number, page, span_ns
 from agent.hub.fleet import Fleet, FleetAgent
+from agent.hub.forecasting import horizon_of, stored_forecast
 from agent.hub.store import Points, SeriesRow, StoreReader, TooManyPoints
 
 __all__ = ["HttpApi"]
@@ -55,6 +56,7 @@ class HttpApi:
             "/api/v1/series": self._series,
             "/api/v1/query": self._query,
             "/api/v1/events": self._events,
+            "/api/v1/forecast": self._forecast,
         }
 
     @staticmethod
@@ -109,6 +111,14 @@ class HttpApi:
             return {"agent": agent.row.name, "series": text, **_arrays(found[0][1])}
         results = [{"series": row.text, "labels": row.labels, **_arrays(points)} for row, points in found]
         return {"agent": agent.row.name, "name": name, "results": results}
+
+    async def _forecast(self, query: Query) -> Any:
+        agent, text, horizon_s = self._agent(query), query.get("series", ""), horizon_of(query)
+        if not text:
+            raise BadQuery(400, "series= is needed")
+        now_ns = self._clock.wall_ns()
+        found = await self._read(stored_forecast, self._reader, agent.row.agent_id, text, now_ns, horizon_s)
+        return {"agent": agent.row.name, "series": text, **found}
 
     async def _events(self, query: Query) -> Any:
         agent_id = self._agent(query).row.agent_id if query.get("agent") else None

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from agent.model import FloatArray
 
-__all__ = ["RegularSeries", "regular"]
+__all__ = ["RegularSeries", "averaged", "regular"]
 
 _MAX_STRETCH = 4
 """A grid with more cells than this for each value says that the times are not regular at all."""
@@ -59,6 +59,22 @@ def regular(times_s: FloatArray, values: FloatArray) -> RegularSeries:
     places = np.rint((times - start_s) / step_s).astype(np.int64)
     newest = np.searchsorted(places, np.arange(cells), side="right") - 1
     return RegularSeries(step_s, kept[newest], start_s, end_s)
+
+
+def averaged(series: RegularSeries, step_s: float) -> tuple[FloatArray, FloatArray]:
+    """The same series with a wider step, each value the mean of those it stands for; the newest step ends with the newest value.
+
+    Args:
+        series: At least one value.
+        step_s: Rounded down to whole steps of the series, at least one.
+    Returns:
+        Times (ends of the steps) and values; up to one step of the oldest values is left out.
+    """
+    count = min(max(1, int(step_s / series.step_s + 1e-9)), len(series.values))
+    whole = len(series.values) // count
+    values: FloatArray = series.values[len(series.values) - whole * count :].reshape(whole, count).mean(axis=1)
+    times: FloatArray = series.end_s - series.step_s * count * np.arange(whole - 1, -1, -1, dtype=np.float64)
+    return times, values
 
 
 def _valid(times_s: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -76,6 +77,23 @@ async def test_all_series_of_a_name_are_queried_at_once(hub):
     ]
 
 
+async def test_a_forecast_follows_the_newest_point_with_its_interval(hub):
+    sink = SinkStage("web3").sink(hub.url)
+    now_s = round(time.time())
+    batches = [batch(5.0, time_s=now_s - 60 + number) for number in range(60)]
+    await sink.deliver(batches, 1)
+    _, found = await hub.get("api/v1/forecast?agent=web3&series=test_value%7Bn%3D%221%22%7D&horizon_s=10")
+    assert found == {
+        "agent": "web3",
+        "series": 'test_value{n="1"}',
+        "times": [float(now_s + number) for number in range(10)],
+        "values": [5.0] * 10,
+        "low": [5.0] * 10,
+        "high": [5.0] * 10,
+    }
+    await sink.close()
+
+
 async def test_a_negative_time_counts_back_from_now_and_the_last_five_minutes_are_the_default(hub):
     sink = SinkStage("web2").sink(hub.url)
     await sink.deliver([batch(1.0, time_s=1.0), batch(2.0)], 1)
@@ -101,6 +119,10 @@ async def test_a_negative_time_counts_back_from_now_and_the_last_five_minutes_ar
         ("api/v1/events?limit=many", 400, "limit= must be a number"),
         ("api/v1/events?agent=nobody", 404, "no agent 'nobody'"),
         ("api/v1/series", 400, "agent= is needed"),
+        ("api/v1/forecast?agent=web1", 400, "series= is needed"),
+        ("api/v1/forecast?agent=web1&series=nothing", 404, "no series 'nothing'"),
+        ("api/v1/forecast?agent=web1&series=test_value%7Bn%3D%221%22%7D", 404, "no points in the last 21600 s"),
+        ("api/v1/forecast?agent=web1&series=x&horizon_s=0", 400, "horizon_s= must be > 0"),
         ("nothing/here", 404, "no such page"),
         ("static/../../secret", 404, "no such page"),
     ],
