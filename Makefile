@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-forecast bench-resilience bench-sampling bench-transformer
+.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-forecast bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -19,6 +19,14 @@ test: $(VENV)/dev.stamp
 ## make test-faults   every fault with five seeds each, and what each came to; its short form is part of make test
 test-faults: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -q tests/faults -m "long or not long"
+
+## make axe        what the page's accessibility test needs, from npm, into build/axe
+axe: build/axe/stamp
+build/axe/stamp: tests/integration/page/axe/package.json tests/integration/page/axe/package-lock.json
+	@mkdir -p build/axe
+	@cp $^ build/axe/
+	@npm ci --prefix build/axe --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 ## make lint       ruff, mypy --strict, import-linter
 lint: $(VENV)/dev.stamp

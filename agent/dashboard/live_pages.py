@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -172,10 +172,10 @@ class _Page:
             self._connection.transport.abort()
 
 
-def tick_message(agent: str, time_ns: int, values: Mapping[str, float]) -> Message:
+def tick_message(agent: str, time_ns: int, values: Mapping[str, float], anomalies: Sequence[str]) -> Message:
     """One tick as pages are told of it; a value that is not finite becomes null."""
     shown = {text: value if math.isfinite(value) else None for text, value in values.items()}
-    return {"type": "tick", "agent": agent, "time_s": time_ns / 1e9, "values": shown}
+    return {"type": "tick", "agent": agent, "time_s": time_ns / 1e9, "values": shown, "anomalies": list(anomalies)}
 
 
 def _text(message: Message) -> str:

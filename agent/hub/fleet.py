@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.hub.store import AgentRow, Appended, BatchWrite, Registered, Registration, Write
+from agent.model import PointFlag
 from agent.protocol.codec import unpack_floats, unpack_ids
 
 __all__ = ["AgentLink", "Fleet", "FleetAgent"]
@@ -100,6 +101,13 @@ class FleetAgent:
         """The batch's values by series text; without those whose definition is not of the newest connection."""
         pairs = zip(unpack_ids(batch.ids), unpack_floats(batch.values), strict=True)
         return {self.text_by_id[series_id]: value for series_id, value in pairs if series_id in self.text_by_id}
+
+    def anomalies_of(self, batch: BatchWrite) -> list[str]:
+        """Series of the batch that the agent marked as standing out, as far as they are defined."""
+        if batch.flags is None:
+            return []
+        marked = zip(unpack_ids(batch.ids), batch.flags, strict=True)
+        return [self.text_by_id[one] for one, flags in marked if flags & PointFlag.ANOMALOUS and one in self.text_by_id]
 
     def note(self, write: Write, result: Appended) -> None:
         """Count what the store did with a record; mirrors what it counts itself."""

@@ -54,7 +54,7 @@ class Live:
 
 
 def _tick(agent: FleetAgent, batch: BatchWrite) -> dict[str, Any]:
-    return tick_message(agent.row.name, batch.time_ns, agent.values_of(batch))
+    return tick_message(agent.row.name, batch.time_ns, agent.values_of(batch), agent.anomalies_of(batch))
 
 
 def _event(agent: FleetAgent, event: EventWrite) -> dict[str, Any]:

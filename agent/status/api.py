@@ -104,8 +104,7 @@ class StatusApi:
         if latest is None or agent not in ("", self.name):
             return None
         values = dict(zip(self._texts(latest.ids.tolist()), latest.values.tolist(), strict=True))
-        message = tick_message(self.name, latest.time_ns, values)
-        return {**message, "anomalies": self._texts(latest.anomalous_ids())}
+        return tick_message(self.name, latest.time_ns, values, self._texts(latest.anomalous_ids()))
 
     def report(self) -> dict[str, Any]:
         """What `/api/v1/status` answers."""

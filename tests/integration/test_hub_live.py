@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hub_support import RunningHub, SinkStage, batch
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.dashboard import live_pages
-from agent.model import Event, Level
+from agent.model import Event, Level, PointFlag
 
 
 def open_page(hub: RunningHub, **keys):
@@ -54,6 +56,7 @@ async def test_a_page_gets_the_ticks_of_the_agent_it_asked_for_and_no_others(tmp
             "agent": "web1",
             "time_s": 100.0,
             "values": {'test_value{n="1"}': 1.0, 'test_value{n="2"}': 1.0},
+            "anomalies": [],
         }
         await sinks["web2"].deliver([batch(2.0, time_s=101)], 2)
         await sinks["web1"].deliver([batch(3.0, time_s=102), batch(float("nan"), time_s=103)], 2)
@@ -62,6 +65,16 @@ async def test_a_page_gets_the_ticks_of_the_agent_it_asked_for_and_no_others(tmp
         await page.send(json.dumps({"type": "unsubscribe", "agent": "web1"}))
         for sink in sinks.values():
             await sink.close()
+
+
+async def test_a_tick_names_the_series_that_stand_out(tmp_path):
+    async with RunningHub(tmp_path) as hub, open_page(hub) as page:
+        sink = SinkStage().sink(hub.url)
+        flags = np.array([PointFlag.CRITICAL, PointFlag.ANOMALOUS | PointFlag.CRITICAL], np.uint8)
+        await sink.deliver([replace(batch(1.0), flags=flags)], 1)
+        await subscribe(page)
+        assert (await next_of(page, "tick"))["anomalies"] == ['test_value{n="2"}']
+        await sink.close()
 
 
 async def test_events_of_all_agents_come_as_they_happen(tmp_path):

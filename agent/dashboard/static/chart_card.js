@@ -8,6 +8,8 @@ import { compareNames, lineNames } from "./naming.js";
 
 const MAX_LINES = 24;
 const HEIGHT_PX = 150;
+/** What has been silent for so long is not asked about the future. */
+const STALE_S = 120;
 
 export class ChartCard {
   /** Only a chart in view is drawn. */ isVisible = false;
@@ -95,8 +97,9 @@ export class ChartCard {
 
   /** Only for a chart of one line: bands of several would hide each other. */
   #forecast() {
-    if (this.#lines.length !== 1 || this.model.kind === "counter") return null;
     const [from_s, to_s] = this.context.range_s();
+    const isFresh = to_s - (this.model.lastTime ?? -Infinity) < STALE_S;
+    if (!isFresh || this.#lines.length !== 1 || this.model.kind === "counter") return null;
     return this.context.forecasts.of(this.#lines[0].series, (to_s - from_s) * AHEAD_RATIO);
   }
 

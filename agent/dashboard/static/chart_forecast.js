@@ -40,7 +40,7 @@ export class Forecasts {
     this.#bySeries.set(series, entry);
     try {
       const answer = await this.#api.get("forecast", { agent: this.#agent, series, horizon_s: Math.round(horizon_s) });
-      entry.forecast = answer.times?.length ? answer : null;
+      entry.forecast = answer.values?.some((value) => value !== null) ? answer : null;
     } catch {
       entry.forecast = null;
     }

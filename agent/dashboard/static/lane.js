@@ -44,7 +44,7 @@ export class Lane {
 
   /** @param {string} kind Small word before the name. @param {string} name */
   constructor(kind, name) {
-    const title = h("span", { class: "breaker-name", title: `${kind} ${name}`.trim() }, kind ? h("small", {}, kind) : null, name);
+    const title = h("span", { class: "breaker-name", title: `${kind} ${name}`.trim() }, kind ? h("small", {}, `${kind} `) : null, name);
     const dataset = { testid: "lane", lane: `${kind} ${name}`.trim() };
     this.root = h("div", { class: "breaker lane", dataset }, title, this.#value, this.#note, this.#strip);
   }

@@ -22,6 +22,8 @@ from websockets.typing import Subprotocol
 
 from agent.dashboard import CONTENT_SECURITY_POLICY, asset
 
+REPOSITORY = Path(__file__).parents[3]
+AXE = REPOSITORY / "build/axe/node_modules/axe-core/axe.min.js"
 CHROMIUM = Path(os.environ.get("REBELLION_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = (
     "--headless",
@@ -41,6 +43,8 @@ class ScriptedHub:
 
     Attributes:
         token: Read token that queries and sockets must bring; "" = none.
+        can: Optional queries that it says it answers.
+        forecasts: By series, what it answers to `forecast`.
         answers: While it is not set, the port takes connections and answers nobody, as a stopped process does.
     """
 
@@ -51,6 +55,9 @@ class ScriptedHub:
         self.answers.set()
         self.agents: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
+        self.can: list[str] = []
+        self.forecasts: dict[str, dict[str, list[float]]] = {}
+        self._anomalies: dict[tuple[str, str], list[float]] = {}
         self._kinds: dict[str, dict[str, dict[str, Any]]] = {}
         self._points: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
         self._pages: dict[ServerConnection, set[str]] = {}
@@ -123,10 +130,17 @@ class ScriptedHub:
             stored.append(value)
         facts["series_count"] = len(self._kinds[agent])
 
-    async def tick(self, agent: str, time_s: float, values: dict[str, float]) -> None:
+    def mark(self, agent: str, series: str, time_s: float) -> None:
+        """Call a stored point anomalous."""
+        self._anomalies.setdefault((agent, series), []).append(time_s)
+
+    async def tick(self, agent: str, time_s: float, values: dict[str, float], anomalies: tuple[str, ...] = ()) -> None:
         """Store points and pass them on to the pages that want them."""
         self.store(agent, time_s, values)
-        await self._tell({"type": "tick", "agent": agent, "time_s": time_s, "values": values}, agent)
+        for series in anomalies:
+            self.mark(agent, series, time_s)
+        tick = {"agent": agent, "time_s": time_s, "values": values, "anomalies": anomalies}
+        await self._tell({"type": "tick", **tick}, agent)
 
     async def event(
         self, agent: str, time_s: float, kind: str, component: str, level: str = "info", **detail: Any
@@ -181,7 +195,10 @@ class ScriptedHub:
         return _response(200, json.dumps(answer).encode(), "application/json")
 
     def _api_agents(self, query: dict[str, str]) -> Any:
-        return {"agents": list(self.agents.values())}
+        return {"agents": list(self.agents.values()), "can": self.can}
+
+    def _api_forecast(self, query: dict[str, str]) -> Any:
+        return self.forecasts.get(query["series"], {"times": [], "values": [], "low": [], "high": []})
 
     def _api_series(self, query: dict[str, str]) -> Any:
         return {"series": list(self._kinds.get(query["agent"], {}).values())}
@@ -204,7 +221,9 @@ class ScriptedHub:
             if from_s <= time_s <= to_s
         ]
         times, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return {"series": series["series"], "labels": series["labels"], "times": times, "values": values}
+        anomalies = [time_s for time_s in self._anomalies.get((agent, series["series"]), []) if time_s in times]
+        found = {"times": times, "values": values, "anomalies": anomalies}
+        return {"series": series["series"], "labels": series["labels"], **found}
 
 
 def _span(query: dict[str, str]) -> tuple[float, float]:
@@ -301,9 +320,28 @@ def open_page(tmp_path: Path) -> Opens:
 
 
 def _require_chromium() -> None:
-    if CHROMIUM.exists():
+    _require("chromium", CHROMIUM, "on Debian: apt-get install chromium")
+
+
+def _require(word: str, path: Path, hint: str) -> None:
+    if path.exists():
         return
-    reason = f"{CHROMIUM} is not there; on Debian: apt-get install chromium"
-    if "chromium" in os.environ.get("REBELLION_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(f"REBELLION_REQUIRE asks for chromium, but {reason}")
+    reason = f"{path} is not there; {hint}"
+    if word in os.environ.get("REBELLION_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(f"REBELLION_REQUIRE asks for {word}, but {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def axe() -> str:
+    """The text of axe-core, which looks for barriers in a page."""
+    _require("axe", AXE, "make axe")
+    return AXE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def screenshots() -> Path:
+    """Where pictures for people go."""
+    folder = REPOSITORY / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

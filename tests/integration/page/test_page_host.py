@@ -165,6 +165,93 @@ async def test_buffer_fill_and_drops_by_reason_are_shown(hub, open_page):
         assert "20" in await watched.page.inner_text("[data-figure=dropped]")
 
 
+LANE = "[data-testid=lane][data-lane='{}']"
+
+
+async def test_fill_sampling_drops_and_restarts_lie_under_the_breakers_on_one_axis(hub, open_page):
+    newest_s = with_history(hub)
+    pressed = {
+        **values(newest_s + 1),
+        **{f'agent_breaker_state{{target="collector:c{at}"}}': CLOSED for at in range(5)},
+        'agent_buffer_fill_ratio{sink="websocket"}': 0.9,
+        'agent_buffer_points{sink="websocket"}': 45_000.0,
+        'agent_spool_fill_ratio{sink="websocket"}': 0.5,
+        'agent_dropped_points_total{reason="sampled",sink="websocket"}': 95.0,
+        "agent_sampling_ratio": 0.25,
+        "agent_retry_ratio": 0.5,
+        "agent_interval_factor": 2.0,
+        'agent_pressure_input_ratio{input="buffer"}': 0.9,
+        'agent_pressure_input_ratio{input="own_cpu"}': 0.1,
+    }
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for(HAS_TEXT, [LANE.format("buffer websocket"), "25 % full"])
+        await hub.event(NAME, newest_s, "agent.started", "agent")
+        await hub.event(NAME, newest_s, "component.restarted", "collector:c1")
+        await hub.tick(NAME, newest_s + 1, pressed)
+        await hub.tick(NAME, newest_s + 2, pressed)
+        await watched.wait_for(HAS_TEXT, [LANE.format("sampling"), "keeps 25 %"])
+        lanes = await watched.page.eval_on_selector_all(
+            "[data-testid=lane]", "all => all.map(e => [e.dataset.lane, e.dataset.mood, e.innerText])"
+        )
+        told = {lane: (mood, " ".join(text.split())) for lane, mood, text in lanes}
+        assert told == {
+            "buffer websocket": ("bad", "buffer websocket 90 % full peak 45 k"),
+            "spool websocket": ("warn", "spool websocket 50 % full peak 0"),
+            "sampling": ("warn", "sampling keeps 25 % buffer 90 %"),
+            "retries": ("warn", "retries allows 50 % buffer 90 %"),
+            "drops": ("warn", "drops 25 in the window"),
+        }
+        assert "1 start\n1 recovery" in await watched.page.inner_text("[data-testid=happenings]")
+        why = await watched.page.inner_text("[data-testid=pressure]")
+        assert "25 % of ordinary points are taken in, 50 % of retries are allowed, intervals are 2 times as long" in why
+        assert "Highest pressure: fullest buffer at 90 %" in why
+        shown = "[data-testid=breaker]"
+        assert await watched.page.locator(shown).count() == 1
+        assert "5 collectors" in await watched.page.inner_text("[data-testid=folded]")
+        await watched.page.get_by_role("button", name="show all").click()
+        assert await watched.page.locator(shown).count() == 6
+        assert watched.complaints == []
+
+
+async def test_anomalies_are_ringed_and_a_forecast_runs_ahead_until_it_is_switched_off(hub, open_page):
+    newest_s = with_history(hub)
+    hub.can = ["forecast"]
+    ahead = [newest_s + 1.0 + 5 * step for step in range(9)]
+    hub.forecasts["cpu_used_ratio"] = {"times": ahead, "values": [0.5] * 9, "low": [0.3] * 9, "high": [0.7] * 9}
+    hub.mark(NAME, "cpu_used_ratio", newest_s - 20)
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await opened_chart(watched)
+        await watched.wait_for("(s) => document.querySelector(s).dataset.forecast === 'true'", CHART)
+        assert await watched.page.get_attribute(CHART, "data-anomalies") == "1"
+        assert (await colored(watched, "#d02038"), await colored(watched, "#8b2fd0")) == (True, True)
+        await hub.tick(NAME, newest_s + 1, values(newest_s + 1), anomalies=("cpu_used_ratio",))
+        await watched.wait_for("(s) => document.querySelector(s).dataset.anomalies === '2'", CHART)
+        assert "2 anomalies" in await watched.page.inner_text(CHART)
+        await watched.page.keyboard.press("f")
+        await watched.wait_for("(s) => document.querySelector(s).dataset.forecast === 'false'", CHART)
+        assert await colored(watched, "#8b2fd0") is False
+        assert watched.complaints == []
+
+
+async def colored(watched, color: str) -> bool:
+    """Whether anything in the CPU chart has nearly that colour."""
+    found: bool = await watched.page.evaluate(
+        """([selector, color]) => {
+          const canvas = document.querySelector(`${selector} canvas`);
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+          copy.drawImage(canvas, 0, 0);
+          const pixels = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+          const parts = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+          for (let at = 0; at < pixels.length; at += 4) {
+            if (pixels[at + 3] > 200 && parts.every((part, nth) => Math.abs(pixels[at + nth] - part) < 24)) return true;
+          }
+          return false;
+        }""",
+        [CHART, color],
+    )
+    return found
+
+
 async def test_events_arrive_live_and_pass_filters(hub, open_page):
     now_s = with_history(hub)
     await hub.event(NAME, now_s - 5, "recovery.done", "sink:websocket", strategy="reset")
@@ -183,7 +270,7 @@ async def test_events_arrive_live_and_pass_filters(hub, open_page):
         await watched.page.locator("#host").get_by_label("Kind", exact=True).select_option("recovery")
         assert "strategy=reset" in await watched.page.locator(event).inner_text()
         await watched.page.locator("#host").get_by_label("Search events").fill("no such thing")
-        assert "None of 2 events passes" in await watched.page.inner_text("[data-testid=events]")
+        assert "None of 2 events passes" in await watched.page.inner_text("#host [data-testid=events]")
 
 
 async def test_an_agent_that_sends_nothing_is_called_silent_until_it_speaks(hub, open_page):

@@ -165,3 +165,21 @@ async def test_a_route_survives_any_name(hub, open_page):
     assert route.startswith("#/host/a%2Fb%20c%3Fd%23")
     assert parsed == {"place": "host", "host": "a/b c?d#é", "window_s": 900}
     assert fleet == empty == {"place": "fleet", "host": None, "window_s": None}
+
+
+async def test_a_lane_has_holes_where_nothing_was_heard_and_never_leaves_its_box(hub, open_page):
+    body = """(() => {
+      const points = [[0, 1], [5, 2], [40, 9], [50, 0]].map(([time_s, value]) => ({ time_s, value }));
+      return m.areaPath(points, [0, 100], 4, 12);
+    })()"""
+    path = await in_page(open_page, hub, "lane", body)
+    assert path == "M0 14L0 10.5L50 7L50 14ZM400 14L400 0L500 14L500 14Z"
+
+
+async def test_a_forecast_goes_on_from_the_newest_point_and_never_back(hub, open_page):
+    body = """(() => {
+      const forecast = { times: [2, 3, 4], values: [7, 8, 9], low: [6, 7, 8], high: [8, 9, 10] };
+      return m.withForecast([[1, 2], [5, 6]], forecast);
+    })()"""
+    rows = await in_page(open_page, hub, "chart_forecast", body)
+    assert rows == [[1, 2, 3, 4], [5, 6, None, None], [None, 6, 8, 9], [None, 6, 7, 8], [None, 6, 9, 10]]
