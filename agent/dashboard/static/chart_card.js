@@ -47,7 +47,7 @@ export class ChartCard {
     this.#chooseLines();
     const forecast = this.#forecast();
     const rows = this.model.rows(this.#lines);
-    const data = forecast ? withForecast(rows, forecast) : rows;
+    const data = forecast ? withForecast(rows, forecast, this.model.unit) : rows;
     this.#hasForecast = forecast !== null;
     const key = `${this.#lines.map((line) => line.series).join()}|${this.model.unit}|${this.model.kind}|${this.#hasForecast}`;
     if (key === this.#drawnKey) this.#plot.setData(data);

@@ -51,15 +51,18 @@ export class Forecasts {
  * Rows of a chart of one line, with the forecast's line, low and high after it.
  * @param {[number[], (number|null|undefined)[]]} rows
  * @param {Forecast} forecast Only what lies after the newest row is taken.
+ * @param {string} [unit] Of the line: what was never below 0, or a ratio never above 1, is not expected to be.
  * @returns {[number[], ...(number|null|undefined)[][]]}
  */
-export function withForecast([times, column], forecast) {
+export function withForecast([times, column], forecast, unit = "") {
   const last = column.findLastIndex((value) => value !== null && value !== undefined);
   const from_s = times.at(-1) ?? -Infinity;
   const ahead = forecast.times.map((_, at) => at).filter((at) => forecast.times[at] > from_s);
   const blank = new Array(times.length).fill(null);
   if (last >= 0) blank[last] = column[last];
-  const follow = (values) => [...blank, ...ahead.map((at) => values[at])];
+  const [least, most] = bounds(column, unit);
+  const within = (value) => (value === null ? null : Math.min(most, Math.max(least, value)));
+  const follow = (values) => [...blank, ...ahead.map((at) => within(values[at]))];
   return [
     [...times, ...ahead.map((at) => forecast.times[at])],
     [...column, ...ahead.map(() => null)],
@@ -67,6 +70,13 @@ export function withForecast([times, column], forecast) {
     follow(forecast.low),
     follow(forecast.high),
   ];
+}
+
+function bounds(column, unit) {
+  const known = column.filter((value) => value !== null && value !== undefined);
+  const least = known.some((value) => value < 0) ? -Infinity : 0;
+  const most = unit === "ratio" && !known.some((value) => value > 1) ? 1 : Infinity;
+  return [least, most];
 }
 
 /** Options of the three series that `withForecast` adds. @param {import("./chart_theme.js").ChartTheme} theme */

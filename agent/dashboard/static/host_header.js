@@ -36,7 +36,8 @@ export class HostHeader {
    */
   show(agent, health, silence_s, isSilent) {
     setData(this.#chip, "state", agent ? health : "unknown");
-    setText(this.#chip, agent ? HEALTH_WORDS[health] : "Unknown");
+    setText(this.#chip, agent ? healthText(agent, health) : "Unknown");
+    this.#chip.title = "Of the agent and its host; the number is the host's own health, 0 to 100";
     this.#silence.hidden = !isSilent;
     setText(this.#silence, isSilent ? silenceText(agent, silence_s) : "");
     if (!agent) return;
@@ -44,6 +45,11 @@ export class HostHeader {
     if (this.#labels.childElementCount !== labels.length) arrange(this.#labels, labels.map((text) => h("span", { class: "label" }, text)));
     setText(this.#facts, factsText(agent));
   }
+}
+
+function healthText(agent, health) {
+  const score = typeof agent.health_score === "number" ? ` · ${Math.round(agent.health_score)}` : "";
+  return `${HEALTH_WORDS[health]}${score}`;
 }
 
 function silenceText(agent, silence_s) {

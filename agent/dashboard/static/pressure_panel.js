@@ -9,7 +9,7 @@ const WORRYING = 0.5;
 const PRESSED = 0.8;
 
 /** What the names of pressures mean. */
-const WORDS = { buffer: "fullest buffer", own_cpu: "agent's CPU", own_memory: "agent's memory", memory_stall: "host stalls for memory" };
+const WORDS = { buffer: "fullest buffer", queue_delay: "standing queue", sink_breaker: "sinks refused", own_cpu: "agent's CPU", own_memory: "agent's memory", memory_stall: "host stalls for memory" };
 
 export class PressurePanel {
   root = h("div", { class: "card pressure", dataset: { testid: "pressure" } });

@@ -183,3 +183,13 @@ async def test_a_forecast_goes_on_from_the_newest_point_and_never_back(hub, open
     })()"""
     rows = await in_page(open_page, hub, "chart_forecast", body)
     assert rows == [[1, 2, 3, 4], [5, 6, None, None], [None, 6, 8, 9], [None, 6, 7, 8], [None, 6, 9, 10]]
+
+
+async def test_a_ratio_is_not_expected_above_one_nor_what_was_never_negative_below_zero(hub, open_page):
+    body = """(() => {
+      const forecast = { times: [3], values: [0.9], low: [-0.5], high: [1.5] };
+      const ends = (column, unit) => m.withForecast([[1, 2], column], forecast, unit).slice(2).map((values) => values.at(-1));
+      return [ends([0.2, 0.8], "ratio"), ends([0.2, 0.8], "s"), ends([-1, 2], "ratio")];
+    })()"""
+    ratio, seconds, free = await in_page(open_page, hub, "chart_forecast", body)
+    assert (ratio, seconds, free) == ([0.9, 0, 1], [0.9, 0, 1.5], [0.9, -0.5, 1.5])
