@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agent.addresses import check_http_url, parse_listen
 from agent.clock import Clock
 from agent.contracts import (
     Block,
@@ -44,6 +45,7 @@ from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Serie
 from agent.procfs import LONG_BITS, ProcFile, key_values
 
 if TYPE_CHECKING:
+    from agent.http_endpoint import HttpEndpoint
     from agent.resilience.budget import TokenBudget
     from agent.resilience.deadline import deadline, remaining_s
     from agent.resilience.history import error_text
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Attempts": "agent.resilience.retry",
+    "HttpEndpoint": "agent.http_endpoint",
     "RateLimiter": "agent.resilience.rate_limit",
     "RetrySettings": "agent.resilience.retry",
     "TokenBudget": "agent.resilience.budget",
@@ -59,7 +62,7 @@ _LAZY = {
     "error_text": "agent.resilience.history",
     "remaining_s": "agent.resilience.deadline",
 }
-"""Imported when first asked for; deadlines need asyncio, and this door stays light."""
+"""Imported when first asked for; deadlines need asyncio, HTTP needs TLS, and this door stays light."""
 
 __all__ = [
     "LONG_BITS",
@@ -79,6 +82,7 @@ __all__ = [
     "ErrorSeverity",
     "Event",
     "Gap",
+    "HttpEndpoint",
     "Kept",
     "Kind",
     "Level",
@@ -108,10 +112,12 @@ __all__ = [
     "Sink",
     "SinkContext",
     "TokenBudget",
+    "check_http_url",
     "deadline",
     "error_text",
     "hookimpl",
     "key_values",
+    "parse_listen",
     "remaining_s",
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.errors import LoadError
 
-__all__ = ["BUILTIN", "HOOK_BY_KIND", "Registration", "load_builtin"]
+__all__ = ["ASKED_FOR", "BUILTIN", "HOOK_BY_KIND", "Registration", "load_builtin"]
 
 BUILTIN: dict[str, tuple[str, ...]] = {
     "collectors": (
@@ -17,6 +17,7 @@ BUILTIN: dict[str, tuple[str, ...]] = {
         "cgroup",
         "cpu",
         "disk",
+        "exec",
         "file_descriptors",
         "filesystem",
         "load",
@@ -24,7 +25,9 @@ BUILTIN: dict[str, tuple[str, ...]] = {
         "network",
         "pressure",
         "processes",
+        "prometheus",
         "sensors",
+        "statsd",
         "swap",
         "uptime",
     ),
@@ -41,10 +44,13 @@ BUILTIN: dict[str, tuple[str, ...]] = {
         "reservoir",
         "stratified",
     ),
-    "sinks": ("console", "file", "websocket"),
+    "sinks": ("console", "file", "otlp", "prometheus", "remote_write", "webhook", "websocket"),
     "detectors": ("zscore",),
 }
 """Kind -> names; `NAME` of kind `KIND` is the module `plugins.KIND.NAME`."""
+
+ASKED_FOR = frozenset({"exec", "prometheus", "statsd"})
+"""Collectors that run only where the configuration has them: they read what somebody else provides."""
 
 HOOK_BY_KIND = {
     "collectors": "rebellion_register_collectors",

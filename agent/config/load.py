@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from agent.builtin import BUILTIN
+from agent.addresses import is_loopback, parse_listen
+from agent.builtin import ASKED_FOR, BUILTIN
 from agent.config.check import Checker
-from agent.config.listen import is_loopback, parse_listen
 from agent.config.loaded import CollectorInstance, Instance, LoadedConfig, PluginChoice, SinkInstance
 from agent.config.schema import AgentConfig, CollectorSection, PolicySection, SinkSection
 from agent.config.state import state_folder
@@ -140,7 +140,8 @@ class _AgentLoader:
             else:
                 found.append(_PluginTable(plugin, plugin, (kind, plugin), value))
         if kind == "collectors" and self._get("agent", "default_collectors", True):
-            found += [_PluginTable(name, name, (kind, name), {}) for name in BUILTIN[kind] if name not in sections]
+            unasked = [name for name in BUILTIN[kind] if name not in ASKED_FOR and name not in sections]
+            found += [_PluginTable(name, name, (kind, name), {}) for name in unasked]
         return found
 
     def _instances(

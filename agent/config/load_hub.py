@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agent.addresses import is_loopback, parse_listen
 from agent.config.check import Checker
-from agent.config.listen import is_loopback, parse_listen
 from agent.config.loaded import LoadedHubConfig
 from agent.config.schema import HubConfig, HubSection
 from agent.config.state import state_folder

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config.listen import is_loopback, parse_listen
+from agent.addresses import is_loopback, parse_listen
 from agent.config.schema import HubSection
 from agent.dashboard.door import host_name
 from agent.errors import ConfigError, ConfigProblem

@@ -9,7 +9,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import MultipleValuesError
 from websockets.typing import Subprotocol
 
-from agent.config.listen import is_loopback, parse_listen
+from agent.addresses import is_loopback, parse_listen
 from agent.dashboard.answers import Answer, json_answer, parse_target
 from agent.dashboard.door import (
     LIVE_PATH,

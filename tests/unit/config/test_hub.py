@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config.listen import is_loopback, parse_listen
+from agent.addresses import is_loopback, parse_listen
 from agent.config.load_hub import load_hub_config
 from agent.config.schema import HubConfig
 from agent.errors import ConfigError

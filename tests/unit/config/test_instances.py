@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.builtin import BUILTIN
+from agent.builtin import ASKED_FOR, BUILTIN
 from agent.config.load import load_agent_config
 
 Write = Callable[..., Path]
@@ -41,7 +41,7 @@ def test_default_collectors_run_unless_they_are_switched_off(agent_toml: Write, 
     del environ["REBELLION_AGENT__DEFAULT_COLLECTORS"]
     agent_toml("[collectors.cpu]\nenabled = false\n[collectors.memory]\ninterval_s = 7\n")
     loaded = load_agent_config(None, environ)
-    assert {collector.name for collector in loaded.collectors} == set(BUILTIN["collectors"]) - {"cpu"}
+    assert {collector.name for collector in loaded.collectors} == set(BUILTIN["collectors"]) - ASKED_FOR - {"cpu"}
     assert {c.name: c.section.interval_s for c in loaded.collectors}["memory"] == 7
 
 

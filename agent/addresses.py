@@ -1,10 +1,11 @@
-"""Addresses to listen on, as a user writes them."""
+"""Addresses as a user writes them: to listen on, and to send to."""
 
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "parse_listen"]
+__all__ = ["check_http_url", "is_loopback", "parse_listen"]
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
@@ -27,3 +28,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def check_http_url(url: str) -> str:
+    """The address, when it is http:// or https:// and names a host.
+
+    Raises:
+        ValueError: It is not, or it holds a user or a token, which belong into a file.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"url must be http://host or https://host (got {url!r})")
+    if parts.username is not None:
+        raise ValueError("url must not hold a user; a token goes into token_file")
+    return url
