@@ -305,6 +305,12 @@ async def test_another_stretch_of_time_is_chosen_kept_in_the_address_and_filled_
         await watched.wait_for("(s) => document.querySelector(s)?.dataset.points === '400'", CHART)
         assert watched.page.url.endswith(f"#/host/{NAME}?window=900")
         assert await watched.page.evaluate("document.activeElement.dataset.testid") == "window"
+        await watched.page.locator("[data-testid=host-name]").focus()
+        await watched.page.keyboard.press("]")
+        await watched.wait_for("(end) => location.hash.endsWith(end)", "?window=3600")
+        await watched.page.locator("[data-testid=host-name]").focus()
+        await watched.page.keyboard.press("[")
+        await watched.wait_for("(end) => location.hash.endsWith(end)", "?window=900")
         assert watched.complaints == []
 
 
