@@ -38,7 +38,7 @@ export class EventsPanel {
   draw() {
     const { events } = this.#source;
     for (const choice of this.#choices) choice.offer(events);
-    const passed = events.filter((event) => this.#passes(event));
+    const passed = events.filter((event) => this.#passes(event)).sort((one, other) => one.time_s - other.time_s);
     const shown = passed.slice(-SHOWN).reverse();
     this.#list.replaceChildren(...shown.map((event) => item(event, this.isFleet)));
     this.#list.hidden = !shown.length;

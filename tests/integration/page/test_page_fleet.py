@@ -106,7 +106,7 @@ async def test_events_of_all_hosts_have_a_page_with_filters_by_host_and_componen
     now_s = time.time()
     for at, name in enumerate(("web-1", "db-1", "db-1")):
         hub.add_agent(name)
-        await hub.event(name, now_s - 9 + at, "breaker.opened", f"collector:c{at}", "warning")
+        await hub.event(name, now_s - 9 - at, "breaker.opened", f"collector:c{at}", "warning")
     event = "#events [data-testid=event]"
     async with open_page(hub.url) as watched:
         await watched.wait_for(SHOWN_IS, 2)
@@ -117,6 +117,8 @@ async def test_events_of_all_hosts_have_a_page_with_filters_by_host_and_componen
         await watched.wait_for("(s) => document.querySelectorAll(s).length === 3", event)
         await hub.event("web-1", now_s, "sink.failed", "sink:hub", "error")
         await watched.wait_for("(s) => document.querySelectorAll(s).length === 4", event)
+        times = await watched.page.eval_on_selector_all(f"{event} time", "all => all.map(e => e.dateTime)")
+        assert times == sorted(times, reverse=True)
         filters = watched.page.locator("#events")
         await filters.get_by_label("Host").select_option("db-1")
         assert await watched.page.locator(event).count() == 2
