@@ -60,8 +60,8 @@ class StatusSection(Section, frozen=True):
     """`[status]`: the agent's own port, for people and programs on this host."""
 
     listen: str = "127.0.0.1:8764"  # host:port on loopback; port 0 = any free one; "" = off
-    history_s: PositiveSeconds = 600.0  # what its page can look back on
-    history_bytes: Annotated[int, Meta(ge=65_536)] = 2_097_152
+    history_s: PositiveSeconds = 300.0  # what its page can look back on
+    history_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
 
 
 class TransformerSection(Section, frozen=True):

@@ -80,7 +80,8 @@ def test_victoria_metrics_takes_remote_write(tmp_path):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     store = f"-storageDataPath={tmp_path}/vm"
-    with peer("victoria-metrics", store, f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1"):
+    no_delay = "-search.latencyOffset=0s"  # by default it hides the last 30 s from queries
+    with peer("victoria-metrics", store, f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1", no_delay):
         wait_until(lambda: asked(f"{url}/api/v1/status/tsdb"), "VictoriaMetrics answers")
         with configured(tmp_path, f'[sinks.remote_write]\nurl = "{url}/api/v1/write"') as agent:
             agent.wait_for("sink.acked_first")

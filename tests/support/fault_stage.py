@@ -15,9 +15,11 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -322,7 +324,13 @@ class Stage:
 
     def stored_numbers(self) -> set[int]:
         """Ticks that the hub has; it must be up. The journal alone would not do: a kill leaves out what was committed with it."""
-        answer = self.ask("query", agent=AGENT, series='synthetic{n="0"}', **{"from": -100_000})
+        try:
+            answer = self.ask("query", agent=AGENT, series='synthetic{n="0"}', **{"from": -100_000})
+        except HTTPError as error:
+            with error:
+                if error.code != HTTPStatus.NOT_FOUND:
+                    raise
+            return set()
         return {int(value) for value in answer["values"]}
 
     def _collected(self) -> list[int]:
