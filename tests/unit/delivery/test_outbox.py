@@ -167,7 +167,7 @@ def times(group):
     return [one.time_ns // 10**9 for one in group.records]
 
 
-async def test_live_records_overtake_a_backlog_which_goes_on_in_its_own_order(tmp_path):
+async def test_56_live_records_overtake_a_backlog_which_goes_on_in_its_own_order(tmp_path):
     run = Run(tmp_path, "r1")
     for number in range(1, 5):
         run.put(number)
@@ -240,7 +240,7 @@ async def test_what_is_on_its_way_is_not_dropped_by_a_full_spool_and_does_not_sh
     await run.end()
 
 
-async def test_a_backlog_is_paced_by_the_live_points_until_the_run_ends(tmp_path):
+async def test_56_a_backlog_is_paced_by_the_live_points_until_the_run_ends(tmp_path):
     run = Run(tmp_path, "r1", drain_ratio=20.0)
     for number in range(1, 2001):
         run.put(number)

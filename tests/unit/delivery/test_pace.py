@@ -20,7 +20,7 @@ def drained(pace, clock, seconds, *, live_points, group_points):
     return sent
 
 
-def test_a_backlog_goes_at_the_ratio_of_the_live_rate():
+def test_56_a_backlog_goes_at_the_ratio_of_the_live_rate():
     clock = FakeClock()
     pace = Pace(clock, ratio=20.0)
     drained(pace, clock, 3, live_points=2000, group_points=2000)
@@ -33,7 +33,7 @@ def test_ten_minutes_of_backlog_are_gone_within_a_minute():
     assert drained(Pace(clock, ratio=20.0), clock, 60, live_points=200, group_points=1000) >= 600 * 200
 
 
-def test_an_outage_saves_nothing_up_beyond_a_second():
+def test_56_an_outage_saves_nothing_up_beyond_a_second():
     clock = FakeClock()
     pace = Pace(clock, ratio=20.0)
     for _ in range(600):
