@@ -183,7 +183,10 @@ class HubSection(Section, frozen=True):
     tls_key_file: str = ""
     tls_client_ca_file: str = ""  # PEM of the authority of agents' certificates; "" = agents need none
     insecure: bool = False  # True allows listening in clear on another address than loopback
-    retention_s: PositiveSeconds = 604_800.0
+    retention_s: PositiveSeconds = 604_800.0  # how long points are kept
+    rollup_retention_s: PositiveSeconds = 7_776_000.0  # and their roll-ups over a minute and an hour
+    retention_bytes: Annotated[int, Meta(ge=0)] = 0  # of all these files together; 0 = bounded by age alone
+    max_points_per_second: Annotated[int, Meta(ge=0)] = 100_000  # of one agent; 0 = no limit
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1_048_576
     max_agents: PositiveCount = 2000
     max_series_per_agent: PositiveCount = 20_000

@@ -20,7 +20,8 @@ class HubCounters:
         events: Events stored, gaps among them.
         gap_points: Points that agents told they had dropped.
         live_skipped: Messages that a slow page did not get.
-        expired: Records deleted by age.
+        expired: Records and files of points let go of by age or size.
+        folded: Batches brought into chunks.
     """
 
     connections: int = 0
@@ -36,6 +37,7 @@ class HubCounters:
     nacks: int = 0
     live_skipped: int = 0
     expired: int = 0
+    folded: int = 0
 
     def note(self, write: Write, result: Appended) -> None:
         """Count what the store did with a record."""

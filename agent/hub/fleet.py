@@ -43,7 +43,7 @@ class FleetAgent:
         row: Totals, as the store has them.
         link: Its connection; None while it has none.
         text_by_id: Store's series id -> `name{label="value"}`, for the series defined on the newest connection.
-        latest: Its newest batch since the hub started.
+        latest: Its newest batch, by its own clock.
         score_id: Store's id of its own health score, when it has defined one.
     """
 
@@ -135,12 +135,13 @@ class Fleet:
     """All agents by name.
 
     Args:
-        rows: What the store knew when the hub started.
+        rows, latest: What the store knew when the hub started: agents, and the newest batch of each.
         max_agents: Names that the hub takes.
     """
 
-    def __init__(self, rows: Iterable[AgentRow], *, max_agents: int) -> None:
-        self._agents = {row.name: FleetAgent(row) for row in rows}
+    def __init__(self, rows: Iterable[AgentRow], latest: Iterable[BatchWrite] = (), *, max_agents: int) -> None:
+        newest = {batch.agent_id: batch for batch in latest}
+        self._agents = {row.name: FleetAgent(row, latest=newest.get(row.agent_id)) for row in rows}
         self._max_agents = max_agents
 
     def __iter__(self) -> Iterator[FleetAgent]:

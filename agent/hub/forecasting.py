@@ -57,7 +57,7 @@ def _forecast(points: Points, text: str, history_s: float, horizon_s: float) -> 
     from agent.numeric.forecast import forecast
     from agent.numeric.regular_grid import averaged, regular
 
-    newest_ns = points.times_ns[-1] if points.times_ns else 0
+    newest_ns = int(points.times_ns[-1]) if len(points.times_ns) else 0
     times_s = (np.array(points.times_ns, dtype=np.int64) - newest_ns) / 1e9
     series = regular(times_s, np.array(points.values, dtype=np.float64))
     if not len(series.values):

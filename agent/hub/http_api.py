@@ -14,7 +14,8 @@ from agent.clock import Clock
 from agent.dashboard.answers import TEXT, Answer, BadQuery, Query, json_answer, number, page, span_ns
 from agent.hub.fleet import Fleet, FleetAgent
 from agent.hub.forecasting import horizon_of, stored_forecast
-from agent.hub.store import Points, SeriesRow, StoreReader, TooManyPoints
+from agent.hub.series_queries import SeriesQueries
+from agent.hub.store import SeriesRow, StoreReader, TooManyPoints
 
 __all__ = ["HttpApi"]
 
@@ -23,7 +24,6 @@ T = TypeVar("T")
 _MAX_EVENTS = 1000
 _OPTIONAL = ("forecast",)
 """Queries that a page asks only where they are answered."""
-_MAX_POINTS = 1_000_000
 
 
 class HttpApi:
@@ -47,6 +47,7 @@ class HttpApi:
     ) -> None:
         self._fleet = fleet
         self._reader = reader
+        self._about = SeriesQueries(reader)
         self._executor = executor
         self._clock = clock
         self._metrics = metrics
@@ -55,6 +56,8 @@ class HttpApi:
             "/api/v1/agents": self._agents,
             "/api/v1/series": self._series,
             "/api/v1/query": self._query,
+            "/api/v1/statistics": self._statistics,
+            "/api/v1/latest": self._latest,
             "/api/v1/events": self._events,
             "/api/v1/forecast": self._forecast,
         }
@@ -100,17 +103,36 @@ class HttpApi:
 
     async def _query(self, query: Query) -> Any:
         agent = self._agent(query)
-        from_ns, to_ns = span_ns(query, self._clock.wall_ns())
         text, name = query.get("series", ""), query.get("name", "")
         if bool(text) == bool(name):
             raise BadQuery(400, "exactly one of series= and name= is needed")
-        found = await self._read(self._points, agent.row.agent_id, text, name or text.partition("{")[0], from_ns, to_ns)
-        if not found:
-            raise BadQuery(404, f"agent {agent.row.name!r} has no series {text or name!r}")
+        span, step_s = span_ns(query, self._clock.wall_ns()), _step_s(query)
+        rows = await self._rows(agent, text, name)
+        found = await self._read(self._about.values, agent.row.agent_id, rows, span, step_s)
+        head: dict[str, Any] = {"agent": agent.row.name} | ({"step_s": step_s} if step_s else {})
         if text:
-            return {"agent": agent.row.name, "series": text, **_arrays(found[0][1])}
-        results = [{"series": row.text, "labels": row.labels, **_arrays(points)} for row, points in found]
-        return {"agent": agent.row.name, "name": name, "results": results}
+            return {**head, "series": text, **found[0]}
+        results = [{"series": row.text, "labels": row.labels, **one} for row, one in zip(rows, found, strict=True)]
+        return {**head, "name": name, "results": results}
+
+    async def _statistics(self, query: Query) -> Any:
+        agent = self._agent(query)
+        text = query.get("series", "")
+        if not text:
+            raise BadQuery(400, "series= is needed")
+        span = span_ns(query, self._clock.wall_ns())
+        row = (await self._rows(agent, text, ""))[0]
+        found = await self._read(self._about.statistics, agent.row.agent_id, row, span)
+        return {"agent": agent.row.name, "series": text, "from_s": span[0] / 1e9, "to_s": span[1] / 1e9, **found}
+
+    async def _latest(self, query: Query) -> Any:
+        name = query.get("name", "")
+        if query.get("agent"):
+            agent = self._agent(query)
+            return {"agents": await self._read(self._about.latest, [agent], agent.row.agent_id, name)}
+        if not name:
+            raise BadQuery(400, "agent= or name= is needed")
+        return {"agents": await self._read(self._about.latest, list(self._fleet), None, name)}
 
     async def _forecast(self, query: Query) -> Any:
         agent, text, horizon_s = self._agent(query), query.get("series", ""), horizon_of(query)
@@ -138,10 +160,11 @@ class HttpApi:
         ]
         return {"events": events}
 
-    def _points(self, agent_id: int, text: str, name: str, from_ns: int, to_ns: int) -> list[tuple[SeriesRow, Points]]:
-        rows = [row for row in self._reader.series(agent_id, name) if not text or row.text == text]
-        points = self._reader.points(agent_id, [row.series_id for row in rows], from_ns, to_ns, _MAX_POINTS)
-        return [(row, points[row.series_id]) for row in rows]
+    async def _rows(self, agent: FleetAgent, text: str, name: str) -> list[SeriesRow]:
+        rows = await self._read(self._about.rows, agent.row.agent_id, text, name)
+        if not rows:
+            raise BadQuery(404, f"agent {agent.row.name!r} has no series {text or name!r}")
+        return rows
 
     def _agent(self, query: Query) -> FleetAgent:
         name = query.get("agent", "")
@@ -156,8 +179,12 @@ class HttpApi:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
 
-def _arrays(points: Points) -> dict[str, Any]:
-    return {
-        "times": [time_ns / 1e9 for time_ns in points.times_ns],
-        "values": [value if math.isfinite(value) else None for value in points.values],
-    }
+def _step_s(query: Query) -> int:
+    """The step asked for, 0 = none; from a minute on rounded up to what roll-ups can answer."""
+    asked_s = number(query, "step", 0.0)
+    if not asked_s:
+        return 0
+    if asked_s < 1:
+        raise BadQuery(400, f"step= must be 1 second or more (got {query['step'][:40]!r})")
+    unit_s = next(unit_s for unit_s in (3600, 60, 1) if asked_s >= unit_s)
+    return math.ceil(asked_s / unit_s) * unit_s

@@ -82,7 +82,7 @@ class Inbox:
             SeriesWrite(one.name, tuple(sorted(one.labels.items())), one.unit, one.kind) for one in message.series
         ]
         agent_id = self._ids.agent_id
-        store_ids = await self._writer.submit(lambda store: store.define(agent_id, writes))
+        store_ids = await self._writer.submit(lambda store: store.define(agent_id, writes), owner=agent_id)
         for one, write, store_id in zip(message.series, writes, store_ids, strict=True):
             self._store_id[one.id] = store_id
             self._agent.define(store_id, write.text)
@@ -94,7 +94,7 @@ class Inbox:
         nacks = self._nacks
         self._submitted_seq = record.seq
         self._pending(1, size_bytes)
-        done = self._writer.submit(lambda store: store.append(write), size_bytes)
+        done = self._writer.submit(lambda store: store.append(write), size_bytes, self._ids.agent_id)
         done.add_done_callback(lambda settled: self._settle(write, size_bytes, nacks, settled))
 
     def answers(self) -> list[Frame]:

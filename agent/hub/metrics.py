@@ -15,7 +15,7 @@ Sample = tuple[str, float]
 
 def hub_metrics(counters: HubCounters, fleet: Fleet, writer: Writer, live_pages: int) -> str:
     """The text exposition format, version 0.0.4."""
-    families = (*_ingest(counters, fleet), *_store(writer), *_http(counters, live_pages), *_agents(fleet))
+    families = (*_ingest(counters, fleet), *_store(counters, writer), *_http(counters, live_pages), *_agents(fleet))
     return "".join(_family(*family) for family in families)
 
 
@@ -40,12 +40,13 @@ def _ingest(counters: HubCounters, fleet: Fleet) -> list[Family]:
     ]
 
 
-def _store(writer: Writer) -> list[Family]:
+def _store(counters: HubCounters, writer: Writer) -> list[Family]:
     stats = writer.stats
     return [
         _one("store_transactions_total", "counter", "Transactions written", stats.transactions),
         _one("store_failed_transactions_total", "counter", "Transactions that failed", stats.failed_transactions),
         _one("store_busy_seconds_total", "counter", "Seconds spent writing", stats.busy_s),
+        _one("folded_batches_total", "counter", "Batches brought into chunks", counters.folded),
         _one("store_pending_records", "gauge", "Records waiting to be written", writer.pending_count),
         _one("store_pending_bytes", "gauge", "Bytes of these records", writer.pending_bytes),
     ]
@@ -57,7 +58,7 @@ def _http(counters: HubCounters, live_pages: int) -> list[Family]:
         ("http_requests_total", "counter", "HTTP requests answered", requests),
         _one("live_pages", "gauge", "Open live pages", live_pages),
         _one("live_skipped_total", "counter", "Messages that slow pages did not get", counters.live_skipped),
-        _one("expired_records_total", "counter", "Records deleted by age", counters.expired),
+        _one("expired_records_total", "counter", "Records and files of points let go of", counters.expired),
     ]
 
 

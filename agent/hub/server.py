@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from agent.hub.ingest import Ingest
 from agent.hub.live import Live
 from agent.hub.metrics import hub_metrics
 from agent.hub.state_folder import StateFolder
-from agent.hub.store import Store, StoreError
+from agent.hub.store import Limits, Store, StoreError, Upkept
 from agent.hub.token_watch import TokenWatch
 from agent.hub.writer import Writer
 from agent.protocol.close_codes import CloseCode
@@ -38,8 +38,7 @@ _DRAIN_WITHIN_S = 5.0
 _HANDSHAKE_WITHIN_S = 10.0
 _CLOSE_WITHIN_S = 2.0
 _PING_EVERY_S = 10.0
-_EXPIRE_EVERY_S = 30.0
-_EXPIRE_STEP_COUNT = 500
+_UPKEEP_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +93,12 @@ class Hub:
         with (
             StateFolder(Path(self._config.state_dir)) as folder,
             contextlib.closing(folder.open_store()) as store,
-            contextlib.closing(folder.open_reader()) as reader,
+            contextlib.closing(folder.open_reader(self._note_unreadable)) as reader,
             ThreadPoolExecutor(1, "hub-write") as writing,
             ThreadPoolExecutor(1, "hub-read") as reading,
         ):
             writer = Writer(store, writing, clock=self._clock, log=self._log)
-            fleet = Fleet(reader.agents(), max_agents=self._config.max_agents)
+            fleet = Fleet(reader.agents(), reader.latest(), max_agents=self._config.max_agents)
             live = Live(fleet, self._counters)
             api = HttpApi(
                 fleet,
@@ -131,7 +130,7 @@ class Hub:
             keepers = [
                 tasks.create_task(parts.writer.run(), name="hub:write"),
                 tasks.create_task(parts.live.pages.run(), name="hub:agents"),
-                tasks.create_task(self._expire(parts.writer), name="hub:expire"),
+                tasks.create_task(self._keep_up(parts.writer), name="hub:upkeep"),
                 tasks.create_task(tokens.run(), name="hub:tokens"),
             ]
             try:
@@ -194,18 +193,28 @@ class Hub:
             for connection in server.connections:
                 closing.create_task(connection.close(CloseCode.RESTARTING, "the hub restarts"), name="hub:close")
 
-    async def _expire(self, writer: Writer) -> None:
-        """Delete what is too old, a little at a time, so that no agent waits for it."""
+    async def _keep_up(self, writer: Writer) -> None:
+        """Look after the store once a minute, in steps short enough that no agent waits for them."""
+        config = self._config
+        limits = Limits(config.retention_s, config.rollup_retention_s, config.retention_bytes)
         while True:
-            before_ns = self._clock.wall_ns() - round(self._config.retention_s * 1e9)
             try:
-                deleted = await writer.submit(functools.partial(_expire_step, before_ns))
-            except StoreError:
-                deleted = 0
-            self._counters.expired += deleted
-            if deleted < _EXPIRE_STEP_COUNT:
-                await asyncio.sleep(_EXPIRE_EVERY_S)
+                steps = await writer.submit_alone(lambda store: store.upkeep(self._clock.wall_ns(), limits))
+                while done := await writer.submit_alone(functools.partial(_next, steps)):
+                    self._note(done)
+            except StoreError as error:
+                self._log.warning("store.upkeep_failed", error=str(error))
+            await asyncio.sleep(_UPKEEP_EVERY_S)
+
+    def _note_unreadable(self, text: str) -> None:
+        self._log.error("store.unreadable", what=text)
+
+    def _note(self, done: Upkept) -> None:
+        self._counters.expired += done.expired
+        self._counters.folded += done.folded
+        for text in done.damaged:
+            self._log.error("store.damaged", what=text)
 
 
-def _expire_step(before_ns: int, store: Store) -> int:
-    return store.expire(before_ns, _EXPIRE_STEP_COUNT)
+def _next(steps: Iterator[Upkept], _: Store) -> Upkept | None:
+    return next(steps, None)

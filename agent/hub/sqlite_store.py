@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file, one row a batch. WAL with synchronous=FULL: a finished transaction survives kill -9."""
+"""The embedded store: a batch becomes a row, durable before it is acknowledged; upkeep folds rows into chunks later."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.hub.sqlite_schema import open_for_writing
+from agent.hub.sqlite_rescue import open_store
+from agent.hub.sqlite_upkeep import Upkeep
 from agent.hub.store import (
     Appended,
     BatchWrite,
     EventWrite,
+    Limits,
     Registered,
     Registration,
     SeriesWrite,
     StoreError,
+    Upkept,
     Write,
 )
 
@@ -59,17 +62,21 @@ class _Tally:
 
 
 class SqliteStore:
-    """`Store` in one file.
+    """`Store` in a main file and a folder of parts beside it.
+
+    A damaged file is set aside; the first step of upkeep tells of it. Parts say what their numbers mean, to outlive it.
 
     Args:
-        path: The file; made when missing.
+        path: The main file; made when missing.
 
     Raises:
         StoreError: It cannot be opened as a store.
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = open_for_writing(path)
+        found: list[str] = []
+        self._connection, self._parts = open_store(path, found)
+        self._upkeep = Upkeep(self._connection, self._parts, found)
         self._last_seq_by_epoch: dict[int, int] = {}
         self._moved_epochs: set[int] = set()
         self._tallies: dict[int, _Tally] = {}
@@ -135,20 +142,16 @@ class SqliteStore:
         self._tallies.setdefault(write.agent_id, _Tally()).add(write, is_new)
         return Appended.STORED if is_new else Appended.DUPLICATE
 
-    def expire(self, before_ns: int, limit: int) -> int:
-        """See `Store.expire`. Rows stand in the order in which they came, so the oldest are found without an index."""
-        deleted = 0
-        for table in ("batch", "event"):
-            oldest = f"SELECT id, received_ns FROM {table} ORDER BY id LIMIT ?"  # noqa: S608 - names from the line above
-            doomed = f"SELECT id FROM ({oldest}) WHERE received_ns < ?"  # noqa: S608
-            done = self._connection.execute(f"DELETE FROM {table} WHERE id IN ({doomed})", (limit, before_ns))  # noqa: S608
-            deleted += done.rowcount
-        if deleted:
-            self._connection.execute(f"PRAGMA incremental_vacuum({limit})").fetchall()
-        return deleted
+    def upkeep(self, now_ns: int, limits: Limits) -> Iterator[Upkept]:
+        """See `Store.upkeep`."""
+        try:
+            yield from self._upkeep.run(now_ns, limits)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the store could not be kept up: {error}") from error
 
     def close(self) -> None:
         """See `Store.close`; safe twice."""
+        self._parts.close()
         self._connection.close()
 
     def _undo(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,6 +56,6 @@ class StateFolder:
         """The one writer."""
         return SqliteStore(self._path / _STORE_NAME)
 
-    def open_reader(self) -> SqliteReader:
+    def open_reader(self, on_damage: Callable[[str], None] = lambda text: None) -> SqliteReader:
         """A reader; only after `open_store`."""
-        return SqliteReader(self._path / _STORE_NAME)
+        return SqliteReader(self._path / _STORE_NAME, on_damage)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agent.errors import RebellionError
 
@@ -16,6 +19,7 @@ __all__ = [
     "BatchWrite",
     "EventRow",
     "EventWrite",
+    "Limits",
     "Points",
     "Registered",
     "Registration",
@@ -24,7 +28,9 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreReader",
+    "Stretches",
     "TooManyPoints",
+    "Upkept",
     "Write",
 ]
 
@@ -173,16 +179,60 @@ class EventRow:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """The points of one series, oldest first. Times are UTC nanoseconds."""
+    """The points of one series, oldest first.
 
-    times_ns: list[int]
-    values: list[float]
+    Attributes:
+        times_ns: UTC nanoseconds, int64, shape (n,).
+        values: float64, same shape.
+        weights: How many produced points each stands for, float64, >= 1.
+        flags: As on the wire, uint8; bit 0 = anomalous, bit 1 = critical.
+    """
+
+    times_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretches:
+    """One series by stretches of time, oldest first, those without points left out. All arrays have the same length.
+
+    Attributes:
+        starts_ns: Start of each stretch, a multiple of its length.
+        columns: float64 arrays: `count` (produced points, by weight), `min`, `max`, `mean` (by weight), `last`.
+    """
+
+    starts_ns: NDArray[np.int64]
+    columns: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how much a store keeps. Seconds, bytes; `max_bytes` 0 = no limit by size.
+
+    What is older goes in large pieces, so it may stay an eighth of its time longer (at least 10 minutes).
+    """
+
+    points_s: float
+    rollups_s: float
+    max_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Upkept:
+    """What a step of upkeep did: batches brought into their lasting form, records or files let go of, and in words what was found
+    to be damaged and what became of it."""
+
+    folded: int = 0
+    expired: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 class Store(Protocol):
-    """The writing side. Every method but `transaction` and `close` is called inside a transaction, on one thread."""
+    """The writing side. Every method but `transaction`, `upkeep` and `close` is called inside a transaction, on one thread."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """What was written inside is durable when it ends without an error, and undone otherwise.
@@ -204,8 +254,15 @@ class Store(Protocol):
         """Store a record once, and only after the one before it."""
         ...
 
-    def expire(self, before_ns: int, limit: int) -> int:
-        """Delete at most `limit` records received before that time; return how many."""
+    def upkeep(self, now_ns: int, limits: Limits) -> Iterator[Upkept]:
+        """Bring what was appended into its lasting form, and let go of what is too old or too much.
+
+        Each step is short, runs outside of a transaction, and leaves a whole store behind wherever it is killed; steps of other
+        work may come in between. The iterator ends when nothing is left to do for now.
+
+        Raises:
+            StoreError: From a step: it could not be written. A new iterator goes on where this one failed.
+        """
         ...
 
     def close(self) -> None: ...
@@ -216,18 +273,35 @@ class StoreReader(Protocol):
 
     def agents(self) -> list[AgentRow]: ...
 
-    def series(self, agent_id: int, name: str = "") -> list[SeriesRow]:
-        """The agent's series, by text; only those of that name unless it is ""."""
+    def series(self, agent_id: int | None, name: str = "") -> list[SeriesRow]:
+        """The agent's series (None = all agents'), by text; only those of that name unless it is ""."""
         ...
 
     def points(
-        self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int, limit: int
+        self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int, *, limit: int
     ) -> dict[int, Points]:
         """Points with from <= time <= to; every id asked for is in the answer.
 
         Raises:
             TooManyPoints: There are more than `limit` in all.
         """
+        ...
+
+    def stretches(
+        self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int, *, step_ns: int, limit: int
+    ) -> dict[int, Stretches]:
+        """Stretches of `step_ns` that hold a time with from <= time <= to; every id asked for is in the answer.
+
+        Args:
+            step_ns: > 0. From a minute on, a multiple of a minute is answered from roll-ups, which are kept longer than points.
+
+        Raises:
+            TooManyPoints: There are more than `limit` stretches in all.
+        """
+        ...
+
+    def latest(self, agent_id: int | None = None) -> list[BatchWrite]:
+        """The newest batch, by its time, of one agent or (None) of each."""
         ...
 
     def events(self, agent_id: int | None, from_ns: int, to_ns: int, limit: int) -> list[EventRow]:

@@ -1,10 +1,10 @@
-"""Group commit: whatever all agents sent while the last transaction was being written goes into the next one."""
+"""Group commit: what all agents sent while the last transaction was being written goes into the next, a fair share of each."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ __all__ = ["Writer", "WriterStats"]
 T = TypeVar("T")
 
 _GROUP_COUNT = 1000
+_GROUP_BYTES = 8_388_608
 
 
 @dataclass(slots=True)
@@ -35,6 +36,36 @@ class _Job:
     function: Callable[[Store], Any]
     size_bytes: int
     done: asyncio.Future[Any]
+
+
+class _Queue:
+    """Jobs by whom they are of; taken in turns, so that nobody waits behind all that another one sent."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Hashable, deque[_Job]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, owner: Hashable, job: _Job) -> None:
+        self._lines.setdefault(owner, deque()).append(job)
+        self._count += 1
+
+    def take(self, max_count: int, max_bytes: int) -> list[_Job]:
+        """The next jobs, one at least; of each owner in the order in which they were put."""
+        taken: list[_Job] = []
+        size_bytes = 0
+        while self._lines and len(taken) < max_count and (not taken or size_bytes < max_bytes):
+            owner, line = next(iter(self._lines.items()))
+            del self._lines[owner]
+            job = line.popleft()
+            if line:
+                self._lines[owner] = line
+            taken.append(job)
+            size_bytes += job.size_bytes
+        self._count -= len(taken)
+        return taken
 
 
 class Writer:
@@ -57,7 +88,8 @@ class Writer:
         self._log = log
         self._max_pending_bytes = max_pending_bytes
         self._takes_more = True
-        self._pending: deque[_Job] = deque()
+        self._pending = _Queue()
+        self._alone: deque[_Job] = deque()
         self._pending_bytes = 0
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -67,19 +99,31 @@ class Writer:
 
     @property
     def pending_count(self) -> int:
-        return len(self._pending)
+        return len(self._pending) + len(self._alone)
 
     @property
     def pending_bytes(self) -> int:
         return self._pending_bytes
 
-    def submit(self, function: Callable[[Store], T], size_bytes: int = 0) -> asyncio.Future[T]:
-        """Run the function inside the next transaction; the future holds its result once that is durable."""
+    def submit(self, function: Callable[[Store], T], size_bytes: int = 0, owner: Hashable = None) -> asyncio.Future[T]:
+        """Run the function inside one of the next transactions; the future holds its result once that is durable.
+
+        Args:
+            owner: Whose it is. Jobs of one owner run in the order in which they were submitted; owners take turns.
+        """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Job(function, size_bytes, done))
+        self._pending.put(owner, _Job(function, size_bytes, done))
         self._pending_bytes += size_bytes
         if self._pending_bytes > self._max_pending_bytes:
             self._has_room.clear()
+        self._is_idle.clear()
+        self._has_work.set()
+        return done
+
+    def submit_alone(self, function: Callable[[Store], T]) -> asyncio.Future[T]:
+        """Run the function between two transactions; at most one such between any two."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._alone.append(_Job(function, 0, done))
         self._is_idle.clear()
         self._has_work.set()
         return done
@@ -102,11 +146,22 @@ class Writer:
         loop = asyncio.get_running_loop()
         while True:
             await self._has_work.wait()
-            jobs = [self._pending.popleft() for _ in range(min(_GROUP_COUNT, len(self._pending)))]
             started_s = self._clock.monotonic_s()
-            results = await loop.run_in_executor(self._executor, self._write, jobs)
+            if jobs := self._pending.take(_GROUP_COUNT, _GROUP_BYTES):
+                results = await loop.run_in_executor(self._executor, self._write, jobs)
+                self.stats.transactions += 1
+                self._note_health(next((result for result in results if isinstance(result, StoreError)), None))
+                self._settle(jobs, results)
+            if self._alone:
+                job = self._alone.popleft()
+                self._settle([job], [await loop.run_in_executor(self._executor, self._do_alone, job)])
             self.stats.busy_s += self._clock.monotonic_s() - started_s
-            self._settle(jobs, results)
+
+    def _do_alone(self, job: _Job) -> Any:
+        try:
+            return job.function(self._store)
+        except Exception as error:  # noqa: BLE001 - it is the job's own, and told through its future
+            return error
 
     def _write(self, jobs: list[_Job]) -> list[Any]:
         try:
@@ -118,9 +173,7 @@ class Writer:
             return [error] if len(jobs) == 1 else [self._write([job])[0] for job in jobs]
 
     def _settle(self, jobs: list[_Job], results: list[Any]) -> None:
-        self.stats.transactions += 1
         self.stats.jobs += len(jobs)
-        self._note_health(next((result for result in results if isinstance(result, StoreError)), None))
         for job, result in zip(jobs, results, strict=True):
             self._pending_bytes -= job.size_bytes
             if job.done.done():
@@ -131,7 +184,7 @@ class Writer:
                 job.done.set_result(result)
         if self._takes_more and self._pending_bytes <= self._max_pending_bytes:
             self._has_room.set()
-        if not self._pending:
+        if not self.pending_count:
             self._has_work.clear()
             self._is_idle.set()
 

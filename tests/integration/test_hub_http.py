@@ -66,6 +66,7 @@ async def test_one_series_is_queried_by_its_text(hub):
         "series": 'test_value{n="1"}',
         "times": [1001.0, 1002.0, 1003.0],
         "values": [1.0, 2.0, 3.0],
+        "anomalies": [],
     }
 
 

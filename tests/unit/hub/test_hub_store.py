@@ -1,7 +1,8 @@
+"""The embedded store: the contract of every store, and what is its own."""
+
 from __future__ import annotations
 
 import sqlite3
-import struct
 from pathlib import Path
 
 import pytest
@@ -10,180 +11,99 @@ from agent.errors import ConfigError
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.state_folder import StateFolder
-from agent.hub.store import Appended, BatchWrite, EventWrite, Registration, SeriesWrite, StoreError, TooManyPoints
-
-LOAD = SeriesWrite("load_1m", (), "", "gauge")
-CORE0 = SeriesWrite("cpu_ratio", (("core", "0"),), "ratio", "gauge")
+from agent.hub.store import Appended, Limits, StoreError
+from agent.testing.store_suite import START_NS, OpenedStore, StoreSuite
 
 
-class PoweredOff:
-    """A record whose storing fails half-way."""
-
-    @property
-    def epoch_id(self):
-        raise ValueError("power off")
+def open_store(folder: Path) -> tuple[SqliteStore, SqliteReader]:
+    return SqliteStore(folder / "hub.sqlite3"), SqliteReader(folder / "hub.sqlite3")
 
 
-class Opened:
-    """A store and its reader with one agent and two series."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "hub.sqlite3"
-        self.store = SqliteStore(self.path)
-        self.reader = SqliteReader(self.path)
-        with self.store.transaction():
-            self.ids = self.store.register(Registration("web1", "e1", "0.1", {"dc": "north"}, 5))
-            self.load, self.core0 = self.store.define(self.ids.agent_id, [LOAD, CORE0])
-
-    def batch(self, seq: int, *, after_seq: int = 0, time_ns: int | None = None, received_ns: int = 0) -> BatchWrite:
-        return BatchWrite(
-            self.ids.agent_id,
-            self.ids.epoch_id,
-            seq,
-            after_seq,
-            seq * 10 if time_ns is None else time_ns,
-            received_ns,
-            struct.pack("<2I", self.load, self.core0),
-            struct.pack("<2d", seq, seq / 10),
-        )
-
-    def event(self, seq: int, *, gap_points: int = 0) -> EventWrite:
-        ids = self.ids
-        return EventWrite(
-            ids.agent_id, ids.epoch_id, seq, 0, seq * 10, 0, "breaker.opened", "sink:hub", "warning", "{}", gap_points
-        )
-
-    def append(self, *writes) -> list[Appended]:
-        with self.store.transaction():
-            return [self.store.append(write) for write in writes]
-
-    def close(self) -> None:
-        self.reader.close()
-        self.store.close()
+class TestSqliteStore(StoreSuite):
+    open_store = staticmethod(open_store)
 
 
 @pytest.fixture
 def opened(tmp_path):
-    made = Opened(tmp_path)
+    made = OpenedStore(*open_store(tmp_path))
     yield made
     made.close()
 
 
-def test_points_come_back_by_series_and_time(opened):
-    opened.append(*(opened.batch(seq) for seq in (1, 2, 3)))
-    found = opened.reader.points(opened.ids.agent_id, [opened.core0], 20, 30, 99)
-    assert found[opened.core0].times_ns == [20, 30]
-    assert found[opened.core0].values == [0.2, 0.3]
+def part_names(folder: Path, kind: str) -> list[str]:
+    return sorted(path.name for path in (folder / "hub.parts").glob(f"{kind}-*.sqlite3"))
 
 
-def test_a_series_without_points_gives_empty_arrays(opened):
-    found = opened.reader.points(opened.ids.agent_id, [opened.load, 999], 0, 10**18, 99)
-    assert (found[opened.load].times_ns, found[999].values) == ([], [])
-
-
-def test_an_answer_that_would_be_too_large_is_refused(opened):
-    opened.append(*(opened.batch(seq) for seq in range(1, 5)))
-    both = [opened.load, opened.core0]
-    assert len(opened.reader.points(opened.ids.agent_id, both, 0, 99, 8)) == 2
-    with pytest.raises(TooManyPoints, match="more than 7 points"):
-        opened.reader.points(opened.ids.agent_id, both, 0, 99, 7)
-
-
-def test_only_the_owner_may_read_the_file(opened):
-    assert opened.path.stat().st_mode & 0o077 == 0
-
-
-def test_a_record_sent_twice_is_stored_once(opened):
-    assert opened.append(opened.batch(1), opened.batch(1)) == [Appended.STORED, Appended.DUPLICATE]
-    assert opened.append(opened.batch(1)) == [Appended.DUPLICATE]
-    assert len(opened.reader.points(opened.ids.agent_id, [opened.load], 0, 99, 99)[opened.load].values) == 1
-    assert opened.reader.agents()[0].duplicates_total == 2
-
-
-def test_a_record_is_not_stored_before_the_one_sent_before_it(opened):
-    assert opened.append(opened.batch(2, after_seq=1)) == [Appended.OUT_OF_ORDER]
-    assert opened.append(opened.batch(1), opened.batch(2, after_seq=1)) == [Appended.STORED, Appended.STORED]
-
-
-def test_numbers_start_anew_with_each_epoch(opened):
-    opened.append(opened.batch(7))
-    with opened.store.transaction():
-        again = opened.store.register(Registration("web1", "e1", "0.1", {}, 6))
-        fresh = opened.store.register(Registration("web1", "e2", "0.1", {}, 7))
-    assert (again.last_seq, fresh.last_seq) == (7, 0)
-    assert fresh.agent_id == opened.ids.agent_id
-
-
-def test_what_a_failed_transaction_wrote_never_was(opened):
-    with pytest.raises(ValueError, match="power off"):
-        opened.append(opened.batch(1), PoweredOff())
-    assert opened.append(opened.batch(1)) == [Appended.STORED]
-    row = opened.reader.agents()[0]
-    assert (row.batches_total, row.points_total, row.last_seq) == (1, 2, 1)
+def test_only_the_owner_may_read_the_files(opened, tmp_path):
+    opened.append(opened.batch(1, 1))
+    opened.keep_up(60)
+    files = [tmp_path / "hub.sqlite3", tmp_path / "hub.parts", *(tmp_path / "hub.parts").iterdir()]
+    assert len(files) > 2
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
 def test_a_store_that_cannot_write_says_so_and_recovers(opened):
     opened.store._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreError, match="could not write"):
-        opened.append(opened.batch(1))
+        opened.append(opened.batch(1, 1))
     opened.store._connection.execute("PRAGMA query_only = OFF")
-    assert opened.append(opened.batch(1)) == [Appended.STORED]
+    assert opened.append(opened.batch(1, 1)) == [Appended.STORED]
 
 
-def test_a_series_keeps_its_id_over_restarts_and_takes_a_new_unit(opened):
-    opened.close()
-    opened.store = SqliteStore(opened.path)
-    opened.reader = SqliteReader(opened.path)
-    with opened.store.transaction():
-        ids = opened.store.define(opened.ids.agent_id, [SeriesWrite("load_1m", (), "1", "gauge")])
-    assert ids == [opened.load]
-    assert [row.unit for row in opened.reader.series(opened.ids.agent_id, "load_1m")] == ["1"]
+def test_folding_leaves_nothing_behind_in_the_main_file(opened):
+    opened.append(*(opened.batch(seq, seq) for seq in range(1, 100)))
+    opened.keep_up(200)
+    assert opened.store._connection.execute("SELECT count(*) FROM batch").fetchone() == (0,)
 
 
-def test_series_are_listed_by_text_and_by_name(opened):
-    assert [row.text for row in opened.reader.series(opened.ids.agent_id)] == ['cpu_ratio{core="0"}', "load_1m"]
-    assert [row.labels for row in opened.reader.series(opened.ids.agent_id, "cpu_ratio")] == [{"core": "0"}]
+def test_a_cell_ends_as_one_chunk(opened, tmp_path):
+    for minute in range(10):
+        opened.append(*(opened.batch(minute * 60 + s + 1, minute * 60 + s) for s in range(60)))
+        opened.keep_up(minute * 60 + 60)
+    opened.keep_up(1000)
+    opened.keep_up(1060)
+    (name,) = part_names(tmp_path, "points")
+    with sqlite3.connect(tmp_path / "hub.parts" / name) as part:
+        chunks = part.execute("SELECT is_loose, dead FROM chunk").fetchall()
+    part.close()
+    assert chunks == [(0, None)]
 
 
-def test_totals_survive_a_restart(opened):
-    opened.append(opened.batch(1), opened.event(2, gap_points=30))
-    opened.close()
-    opened.store = SqliteStore(opened.path)
-    opened.reader = SqliteReader(opened.path)
-    row = opened.reader.agents()[0]
-    assert (row.name, row.labels, row.batches_total, row.points_total) == ("web1", {"dc": "north"}, 1, 2)
-    assert (row.gap_points_total, row.last_seq, row.series_count) == (30, 2, 2)
+def test_a_part_is_a_file_of_an_eighth_of_the_retention(opened, tmp_path):
+    for hour in range(6):
+        opened.append(opened.batch(hour + 1, hour * 3600))
+        opened.keep_up(hour * 3600 + 1, Limits(points_s=16 * 3600, rollups_s=1e9))
+    assert len(part_names(tmp_path, "points")) == 3
 
 
-def test_events_are_the_newest_and_stand_oldest_first(opened):
-    opened.append(*(opened.event(seq) for seq in range(1, 6)))
-    assert [event.time_ns for event in opened.reader.events(None, 0, 45, 2)] == [30, 40]
-    assert opened.reader.events(999, 0, 100, 10) == []
+def test_the_oldest_points_go_when_there_are_too_many_bytes(opened, tmp_path):
+    limits = Limits(points_s=1e9, rollups_s=1e9, max_bytes=1_600_000)
+    sizes = []
+    for seq in range(1, 301):
+        noise = {10_000 + n: (n * seq * 0.123456789) ** 2 for n in range(1000)}
+        opened.append(opened.batch(seq, seq, {opened.load: float(seq), **noise}))
+        if seq % 10 == 0:
+            opened.keep_up(seq, limits)
+            sizes.append(sum(path.stat().st_size for path in (tmp_path / "hub.parts").iterdir()))
+    assert max(sizes) < 2_000_000
+    assert 50 < len(opened.values()) < 290
+    assert opened.values() == [float(seq) for seq in range(301 - len(opened.values()), 301)]
 
 
-def test_what_is_too_old_goes_in_small_steps_and_the_rest_stays(opened):
-    opened.append(*(opened.batch(seq, received_ns=seq) for seq in range(1, 11)))
-    steps = []
-    for _ in range(4):
-        with opened.store.transaction():
-            steps.append(opened.store.expire(before_ns=8, limit=3))
-    assert steps == [3, 3, 1, 0]
-    assert opened.reader.points(opened.ids.agent_id, [opened.load], 0, 999, 99)[opened.load].values == [8.0, 9.0, 10.0]
-
-
-def test_a_wrong_clock_of_an_agent_does_not_decide_what_is_deleted(opened):
-    opened.append(opened.batch(1, time_ns=1, received_ns=100))
-    with opened.store.transaction():
-        assert opened.store.expire(before_ns=50, limit=10) == 0
-
-
-def test_a_file_that_is_no_store_is_refused_in_one_line(tmp_path):
-    (tmp_path / "hub.sqlite3").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(
-        StoreError, match=r"hub\.sqlite3: cannot be opened as a store: file is not a database"
-    ) as caught:
-        SqliteStore(tmp_path / "hub.sqlite3")
-    assert "\n" not in str(caught.value)
+def test_a_first_version_file_is_read_on_and_folded(tmp_path):
+    """The tables as version 1 made them, with two batches and an event."""
+    made = sqlite3.connect(tmp_path / "hub.sqlite3")
+    made.executescript((Path(__file__).parent / "store_v1.sql").read_text())
+    made.close()
+    store, reader = open_store(tmp_path)
+    values = [reader.points(1, [1], 0, 2 * START_NS, limit=9)[1].values.tolist()]
+    list(store.upkeep(START_NS + 60_000_000_000, Limits(1e9, 1e9)))
+    values.append(reader.points(1, [1], 0, 2 * START_NS, limit=9)[1].values.tolist())
+    assert values == [[0.5, 0.75]] * 2
+    assert [row.points_total for row in reader.agents()] == [4]
+    assert [event.kind for event in reader.events(1, 0, 2 * START_NS, 9)] == ["breaker.opened"]
+    reader.close()
+    store.close()
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path):

@@ -1,0 +1,225 @@
+"""Points of one agent over some minutes as one blob: column by column, in blocks of series that can be read alone."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.hub.store import BatchWrite
+
+__all__ = ["Chunk", "ChunkDamaged", "chunk_of", "decode", "encode", "join"]
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.uint32]
+Times = NDArray[np.int64]
+
+_BLOCK_SERIES = 16
+_CHECKSUM = struct.Struct("<I")
+_DEFAULT = {"weights": 1.0, "flags": 0.0}
+"""What a cell holds where its chunk has no such column."""
+
+
+class ChunkDamaged(ValueError):
+    """The blob is not what was written."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Series by time.
+
+    Attributes:
+        ids: Series, uint32, shape (s,), rising.
+        times_ns: int64, shape (t,), rising; a time may stand there twice.
+        columns: float64 matrices of shape (s, t) by name. Points have `values`, `weights` (0 = no point; without the column all
+            are 1) and `flags` (without the column all are 0); roll-ups have the columns of `agent.hub.rollup`.
+    """
+
+    ids: Ids
+    times_ns: Times
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.ids), len(self.times_ns)
+
+    def column(self, name: str) -> Floats:
+        """The matrix of that name, made of its default when there is none."""
+        found = self.columns.get(name)
+        return np.full(self.shape, _DEFAULT[name]) if found is None else found
+
+    @property
+    def points(self) -> int:
+        """Cells that hold a point."""
+        weights = self.columns.get("weights")
+        return len(self.ids) * len(self.times_ns) if weights is None else int(np.count_nonzero(weights))
+
+    def picked(self, series: NDArray[np.intp]) -> Chunk:
+        """Some of its series, by position."""
+        return Chunk(self.ids[series], self.times_ns, {name: one[series] for name, one in self.columns.items()})
+
+    def between(self, from_ns: int, to_ns: int) -> Chunk:
+        """What lies in from <= time <= to."""
+        first = int(np.searchsorted(self.times_ns, from_ns))
+        last = int(np.searchsorted(self.times_ns, to_ns, side="right"))
+        return Chunk(self.ids, self.times_ns[first:last], {n: one[:, first:last] for n, one in self.columns.items()})
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    ids: bytes
+    times: bytes
+    columns: dict[str, list[bytes]]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Stored)
+
+
+def chunk_of(batches: Sequence[BatchWrite]) -> Chunk:
+    """The batches of one agent, at least one, as a chunk; of a series that stands in a batch twice the last value counts."""
+    ordered = sorted(batches, key=lambda batch: batch.time_ns)
+    ids = np.unique(np.frombuffer(b"".join({batch.ids for batch in ordered}), "<u4"))
+    place = {batch.ids: np.searchsorted(ids, np.frombuffer(batch.ids, "<u4")) for batch in ordered}
+    series = np.concatenate([place[batch.ids] for batch in ordered])
+    tick = np.repeat(np.arange(len(ordered)), [batch.points for batch in ordered])
+    shape = (len(ids), len(ordered))
+    columns = {"values": _spread(shape, series, tick, np.frombuffer(b"".join(b.values for b in ordered), "<f8"))}
+    if any(batch.weights is not None for batch in ordered) or len(series) != shape[0] * shape[1]:
+        columns["weights"] = _spread(shape, series, tick, np.concatenate([_weights(batch) for batch in ordered]))
+    if any(batch.flags is not None for batch in ordered):
+        columns["flags"] = _spread(shape, series, tick, np.concatenate([_flags(batch) for batch in ordered]))
+    return Chunk(ids, np.array([batch.time_ns for batch in ordered], np.int64), columns)
+
+
+def join(chunks: Sequence[Chunk]) -> Chunk:
+    """Chunks, at least one, as a single one; times that they share stay apart."""
+    ids = np.unique(np.concatenate([chunk.ids for chunk in chunks]))
+    times = np.concatenate([chunk.times_ns for chunk in chunks])
+    order = np.argsort(times, kind="stable")
+    names = {name for chunk in chunks for name in chunk.columns}
+    if any(len(chunk.ids) != len(ids) for chunk in chunks) and "values" in names:
+        names.add("weights")
+    columns = {name: _joined(chunks, ids, name)[:, order] for name in sorted(names)}
+    return Chunk(ids, times[order], columns)
+
+
+def encode(chunk: Chunk) -> bytes:
+    """The chunk as bytes: each value XORed with the one before it, bytes of equal rank together, compressed."""
+    stored = _Stored(
+        _packed(_changes(chunk.ids.astype(np.int64))),
+        _packed(_changes(_changes(chunk.times_ns))),
+        {name: list(_blocks(_filled(chunk, one))) for name, one in chunk.columns.items() if _is_needed(name, one)},
+    )
+    data = _ENCODER.encode(stored)
+    return _CHECKSUM.pack(zlib.crc32(data)) + data
+
+
+def decode(blob: bytes, wanted: Sequence[int] | None = None) -> Chunk:
+    """The chunk in a blob.
+
+    Args:
+        wanted: Series to read; None = all. Those that the chunk lacks are left out.
+
+    Raises:
+        ChunkDamaged: The blob is not what was written.
+    """
+    if len(blob) < _CHECKSUM.size or _CHECKSUM.unpack_from(blob)[0] != zlib.crc32(blob[_CHECKSUM.size :]):
+        raise ChunkDamaged(f"a chunk of {len(blob)} bytes does not match its checksum")
+    stored = _DECODER.decode(blob[_CHECKSUM.size :])
+    ids = np.cumsum(_unpacked(stored.ids)).astype(np.uint32)
+    times = np.cumsum(np.cumsum(_unpacked(stored.times)))
+    series = np.arange(len(ids)) if wanted is None else np.flatnonzero(np.isin(ids, np.array(wanted, np.uint32)))
+    columns = {name: _read(blocks, series, len(ids), len(times)) for name, blocks in stored.columns.items()}
+    return Chunk(ids[series], times, columns)
+
+
+def _spread(shape: tuple[int, int], series: NDArray[np.intp], tick: NDArray[np.intp], values: Floats) -> Floats:
+    made = np.zeros(shape)
+    made[series, tick] = values
+    return made
+
+
+def _weights(batch: BatchWrite) -> Floats:
+    """Each at least 1, whatever an agent said: 0 is ours, and means that there is no point."""
+    if batch.weights is None:
+        return np.ones(batch.points)
+    weights = np.frombuffer(batch.weights, "<f8")
+    return np.where(np.isfinite(weights) & (weights >= 1.0), weights, 1.0)
+
+
+def _flags(batch: BatchWrite) -> Floats:
+    return np.zeros(batch.points) if batch.flags is None else np.frombuffer(batch.flags, np.uint8).astype(np.float64)
+
+
+def _joined(chunks: Sequence[Chunk], ids: Ids, name: str) -> Floats:
+    parts = []
+    for chunk in chunks:
+        if name not in chunk.columns and name not in _DEFAULT:
+            raise ValueError(f"a chunk without {name!r} among chunks that have it")
+        part = chunk.column(name)
+        if len(chunk.ids) != len(ids):
+            whole = np.zeros((len(ids), len(chunk.times_ns)))
+            whole[np.searchsorted(ids, chunk.ids)] = part
+            part = whole
+        parts.append(part)
+    return np.concatenate(parts, axis=1)
+
+
+def _is_needed(name: str, column: Floats) -> bool:
+    return name not in _DEFAULT or bool((column != _DEFAULT[name]).any())
+
+
+def _filled(chunk: Chunk, column: Floats) -> Floats:
+    """The column with cells that hold no point set to the one before, which costs nothing when compressed."""
+    weights = chunk.columns.get("weights")
+    if weights is None or column is weights:
+        return column
+    last = np.where(weights > 0, np.arange(column.shape[1]), 0)
+    return np.take_along_axis(column, np.maximum.accumulate(last, axis=1), axis=1)
+
+
+def _blocks(column: Floats) -> Iterable[bytes]:
+    bits = np.ascontiguousarray(column).view(np.uint64)
+    changes = bits.copy()
+    changes[:, 1:] ^= bits[:, :-1]
+    for first in range(0, len(changes), _BLOCK_SERIES):
+        yield _shuffled(changes[first : first + _BLOCK_SERIES])
+
+
+def _read(blocks: list[bytes], series: NDArray[np.intp], series_count: int, tick_count: int) -> Floats:
+    """Rows of a column; only the blocks that hold them are decompressed."""
+    made = np.empty((len(series), tick_count), np.uint64)
+    block_of = series // _BLOCK_SERIES
+    for block in np.unique(block_of):
+        rows = min(_BLOCK_SERIES, series_count - block * _BLOCK_SERIES)
+        changes = _unshuffled(blocks[block]).reshape(rows, tick_count)
+        mine = np.flatnonzero(block_of == block)
+        made[mine] = np.bitwise_xor.accumulate(changes[series[mine] - block * _BLOCK_SERIES], axis=1)
+    return made.view(np.float64)
+
+
+def _changes(numbers: Times) -> Times:
+    return np.diff(numbers, prepend=np.int64(0))
+
+
+def _packed(numbers: Times) -> bytes:
+    return _shuffled(numbers.view(np.uint64))
+
+
+def _unpacked(data: bytes) -> Times:
+    return _unshuffled(data).view(np.int64)
+
+
+def _shuffled(words: NDArray[np.uint64]) -> bytes:
+    planes = np.ascontiguousarray(words).reshape(-1).view(np.uint8).reshape(-1, 8).T
+    return zlib.compress(np.ascontiguousarray(planes).tobytes(), 1)
+
+
+def _unshuffled(data: bytes) -> NDArray[np.uint64]:
+    planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
+    return np.ascontiguousarray(planes.T).reshape(-1).view(np.uint64)

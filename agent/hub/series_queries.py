@@ -1,0 +1,119 @@
+"""What queries say of series: points, stretches, statistics, newest values. All of it blocks and runs on the reading thread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.hub.fleet import FleetAgent
+from agent.hub.statistics import Statistics, of_points, of_stretches
+from agent.hub.store import Points, SeriesRow, StoreReader, Stretches
+from agent.protocol.codec import unpack_floats, unpack_ids
+
+__all__ = ["SeriesQueries"]
+
+Described = dict[str, Any]
+Span = tuple[int, int]
+"""UTC nanoseconds, both ends included."""
+
+_MAX_POINTS = 1_000_000
+_POINTS_UP_TO_S = 86_400.0
+_MINUTES_UP_TO_S = 30 * 86_400.0
+_ANOMALOUS = 1
+
+
+class SeriesQueries:
+    """Answers about series, ready for JSON."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+
+    def rows(self, agent_id: int, text: str, name: str) -> list[SeriesRow]:
+        """The one series of that text, or all of that name."""
+        rows = self._reader.series(agent_id, name or text.partition("{")[0])
+        return [row for row in rows if not text or row.text == text]
+
+    def values(self, agent_id: int, rows: list[SeriesRow], span: Span, step_s: int) -> list[Described]:
+        """Of each series its points or, where a step is given, its stretches.
+
+        Raises:
+            TooManyPoints: The answer would be too large.
+        """
+        ids = [row.series_id for row in rows]
+        if step_s:
+            step_ns = step_s * 1_000_000_000
+            stretches = self._reader.stretches(agent_id, ids, *span, step_ns=step_ns, limit=_MAX_POINTS)
+            return [_stretches(stretches[one]) for one in ids]
+        points = self._reader.points(agent_id, ids, *span, limit=_MAX_POINTS)
+        return [_points(points[one]) for one in ids]
+
+    def statistics(self, agent_id: int, row: SeriesRow, span: Span) -> Described:
+        """From points where the time is a day at most and points are still there, else from roll-ups.
+
+        Raises:
+            TooManyPoints: There are more points than an answer may be made of.
+        """
+        one, length_s = row.series_id, (span[1] - span[0]) / 1e9
+        if length_s <= _POINTS_UP_TO_S:
+            points = self._reader.points(agent_id, [one], *span, limit=_MAX_POINTS)[one]
+            if len(points.values):
+                return _described(of_points(points), 0)
+        step_s = 60 if length_s <= _MINUTES_UP_TO_S else 3600
+        step_ns = step_s * 1_000_000_000
+        found = self._reader.stretches(agent_id, [one], *span, step_ns=step_ns, limit=_MAX_POINTS)[one]
+        return _described(of_stretches(found.columns, step_s), step_s)
+
+    def latest(self, agents: Iterable[FleetAgent], agent_id: int | None, name: str) -> list[Described]:
+        """The newest values of these agents, of all series or of those of that name."""
+        text_by_id = {row.series_id: row.text for row in self._reader.series(agent_id, name)}
+        return [_latest(agent, text_by_id) for agent in agents]
+
+
+def _points(points: Points) -> Described:
+    is_anomalous = (points.flags & _ANOMALOUS) > 0
+    return {
+        "times": _seconds(points.times_ns),
+        "values": _numbers(points.values),
+        "anomalies": _seconds(points.times_ns[is_anomalous]),
+    }
+
+
+def _stretches(stretches: Stretches) -> Described:
+    columns = {name: _numbers(column) for name, column in stretches.columns.items()}
+    return {"times": _seconds(stretches.starts_ns), "values": columns["mean"], **columns}
+
+
+def _described(statistics: Statistics, step_s: int) -> Described:
+    if step_s:
+        source, how = f"{step_s} s", "mean: of stretches, each counted alike; first: mean of the first stretch"
+    else:
+        source, how = "points", "mean: over time, straight from point to point, silences left out"
+    return {**asdict(statistics), "source": source, "how": f"count: sum of the weights; {how}"}
+
+
+def _latest(agent: FleetAgent, text_by_id: dict[int, str]) -> Described:
+    batch = agent.latest
+    head = {"name": agent.row.name, "connected": agent.link is not None}
+    if batch is None:
+        return {**head, "time_s": None, "values": {}}
+    pairs = zip(unpack_ids(batch.ids), unpack_floats(batch.values), strict=True)
+    values = {text_by_id[one]: value if math.isfinite(value) else None for one, value in pairs if one in text_by_id}
+    return {**head, "time_s": batch.time_ns / 1e9, "values": values}
+
+
+def _seconds(times_ns: NDArray[np.int64]) -> list[float]:
+    seconds: list[float] = (times_ns / 1e9).tolist()
+    return seconds
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    """What is not finite is no JSON number."""
+    numbers: list[float | None] = values.tolist()
+    if np.isfinite(values).all():
+        return numbers
+    return [number if number is not None and math.isfinite(number) else None for number in numbers]

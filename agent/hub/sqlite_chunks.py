@@ -1,0 +1,131 @@
+"""Chunks as rows of a part, and which of them are there at a given step.
+
+Upkeep changes several files, and no transaction spans them. So its steps are numbered: what a step writes is `born` in it
+and what it replaces is `dead` from it on, in whatever file; at last the main file's transaction moves its own number forward,
+and with that the step has happened, everywhere. Killed before, it never was. Readers take the number with their snapshot of
+the main file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agent.hub.chunk import Chunk, encode
+
+__all__ = [
+    "HOUR",
+    "LEVELS",
+    "MINUTE",
+    "POINT",
+    "ChunkRow",
+    "Level",
+    "add_chunk",
+    "chunks_between",
+    "kill",
+    "purge",
+    "purged_step",
+    "recover",
+]
+
+_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution.
+
+    Attributes:
+        number: In the column `level`: length of its stretches in seconds; 0 = the points themselves.
+        cell_ns: Chunks do not cross multiples of this, and those of one cell are brought together into one,
+        settle_ns: when for so long nothing more came in for it.
+    """
+
+    number: int
+    cell_ns: int
+    settle_ns: int
+
+    @property
+    def step_ns(self) -> int:
+        return self.number * _S
+
+
+POINT = Level(0, 600 * _S, 120 * _S)
+MINUTE = Level(60, 6 * 3600 * _S, 1200 * _S)
+HOUR = Level(3600, 240 * 3600 * _S, 8 * 3600 * _S)
+LEVELS = (POINT, MINUTE, HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A stored chunk; `is_loose` until it was brought together with the others of its cell and into the next level."""
+
+    row_id: int
+    received_ns: int
+    is_loose: bool
+    data: bytes
+
+
+def add_chunk(
+    part: sqlite3.Connection, agent_id: int, level: Level, chunk: Chunk, *, received_ns: int, is_loose: bool, step: int
+) -> None:
+    """Store a chunk that holds at least one time."""
+    first_ns, last_ns = int(chunk.times_ns[0]), int(chunk.times_ns[-1])
+    part.execute(
+        "INSERT INTO chunk (agent_id, level, cell, first_ns, last_ns, received_ns, is_loose, born, data)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            agent_id,
+            level.number,
+            first_ns // level.cell_ns,
+            first_ns,
+            last_ns,
+            received_ns,
+            int(is_loose),
+            step,
+            encode(chunk),
+        ),
+    )
+
+
+def chunks_between(
+    part: sqlite3.Connection,
+    agent_id: int,
+    level: Level,
+    from_ns: int,
+    to_ns: int,
+    *,
+    step: int,
+    loose_only: bool = False,
+) -> list[ChunkRow]:
+    """The chunks that are there at that step and hold, or might hold, times with from <= time <= to; oldest first."""
+    rows = part.execute(
+        "SELECT id, received_ns, is_loose, data FROM chunk"
+        " WHERE agent_id = ? AND level = ? AND last_ns >= ? AND first_ns <= ?"
+        " AND born <= ? AND (dead IS NULL OR dead > ?) AND is_loose >= ? ORDER BY first_ns, id",
+        (agent_id, level.number, from_ns, to_ns, step, step, int(loose_only)),
+    )
+    return [ChunkRow(row[0], row[1], bool(row[2]), row[3]) for row in rows]
+
+
+def kill(part: sqlite3.Connection, row_ids: Iterable[int], step: int) -> None:
+    """Let these be gone from that step on."""
+    part.executemany("UPDATE chunk SET dead = ? WHERE id = ?", [(step, row_id) for row_id in row_ids])
+
+
+def purge(part: sqlite3.Connection, step: int) -> None:
+    """Remove what is gone at that step; what readers of earlier steps would see is incomplete from here on."""
+    if part.execute("DELETE FROM chunk WHERE dead <= ?", (step,)).rowcount:
+        part.execute("UPDATE purge SET step = ?", (step,))
+
+
+def purged_step(part: sqlite3.Connection) -> int:
+    """Readers of a step before this one miss something."""
+    return int(part.execute("SELECT step FROM purge").fetchone()[0])
+
+
+def recover(part: sqlite3.Connection, step: int) -> None:
+    """Undo what belongs to steps that never happened: all after this one."""
+    part.execute("DELETE FROM chunk WHERE born > ?", (step,))
+    part.execute("UPDATE chunk SET dead = NULL WHERE dead > ?", (step,))
