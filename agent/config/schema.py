@@ -186,7 +186,6 @@ class HubSection(Section, frozen=True):
     retention_s: PositiveSeconds = 604_800.0  # how long points are kept
     rollup_retention_s: PositiveSeconds = 7_776_000.0  # and their roll-ups over a minute and an hour
     retention_bytes: Annotated[int, Meta(ge=0)] = 0  # of all these files together; 0 = bounded by age alone
-    max_points_per_second: Annotated[int, Meta(ge=0)] = 100_000  # of one agent; 0 = no limit
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1_048_576
     max_agents: PositiveCount = 2000
     max_series_per_agent: PositiveCount = 20_000
