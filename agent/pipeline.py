@@ -177,6 +177,17 @@ class Pipeline:
         await _cancelled(shipping.task)
         return shipping.sender
 
+    async def pause_sender(self, name: str) -> Sender:
+        """Stop delivering to a sink, and go on taking in for it until `replace_sender`: what comes meanwhile is not lost."""
+        shipping = self._senders[name]
+        await _cancelled(shipping.task)
+        return shipping.sender
+
+    def replace_sender(self, successor: Sender) -> None:
+        """Let a sender take the place of the paused one of its name."""
+        self._senders.pop(successor.name).unsubscribe()
+        self.add_sender(successor)
+
     async def _tick_for_ever(self) -> None:
         schedule = Schedule(self._start_s, self.settings.interval_s)
         forgetting = Schedule(self._start_s + self.settings.series_idle_s, self.settings.series_idle_s)

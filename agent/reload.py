@@ -94,9 +94,9 @@ async def _reload_sinks(
         sender = await pipeline.remove_sender(name)
         await sender.close()
     for name in sinks.changed:
-        sender = await pipeline.remove_sender(name)
+        sender = await pipeline.pause_sender(name)
         await sender.close_sink()
-        pipeline.add_sender(assembly.sender(instances[name], made[name], predecessor=sender))
+        pipeline.replace_sender(assembly.sender(instances[name], made[name], predecessor=sender))
     for name in sinks.new:
         pipeline.add_sender(assembly.sender(instances[name], made[name]))
 

@@ -301,10 +301,13 @@ async def test_collectors_and_sinks_come_and_go_while_it_runs():
             await asyncio.sleep(0)
         await bench.pipeline.remove_collector("a")
         bench.pipeline.add_collector(bench.collector("b", lambda source: Counting(source.series("b"))))
-        old = await bench.pipeline.remove_sender("s")
+        old = await bench.pipeline.pause_sender("s")
+        paused_at = bench.pipeline.stats.ticks
+        while bench.pipeline.stats.ticks < paused_at + 3:
+            await asyncio.sleep(0)
         new = bench.sender("s", other, old.buffer)
         old.hand_over(new)
-        bench.pipeline.add_sender(new)
+        bench.pipeline.replace_sender(new)
 
     def prepare():
         bench.pipeline.add_collector(bench.collector("a", lambda source: Counting(source.series("a"))))
@@ -313,8 +316,9 @@ async def test_collectors_and_sinks_come_and_go_while_it_runs():
     async with asyncio.TaskGroup() as group:
         group.create_task(change())
         group.create_task(bench.run(10, prepare))
-    numbers = [seq for seq, _ in sink.delivered + other.delivered]
-    assert numbers == list(range(1, len(numbers) + 1))
+    delivered = sink.delivered + other.delivered
+    assert [seq for seq, _ in delivered] == list(range(1, len(delivered) + 1))
+    assert sum(record.points for _, record in delivered if isinstance(record, Batch)) == bench.pipeline.stats.points
     assert other.delivered
     assert [collector.name for collector in bench.pipeline.collectors] == []
 

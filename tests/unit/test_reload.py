@@ -58,6 +58,13 @@ class Pipeline:
         self.log.append(f"-{name}")
         return self.by_name[name]
 
+    async def pause_sender(self, name):
+        self.log.append(f"paused {name}")
+        return self.by_name[name]
+
+    def replace_sender(self, part):
+        self.log.append(f"={part.name}")
+
 
 class Assembly:
     recovery = "new"
@@ -109,7 +116,7 @@ async def test_parts_are_replaced_in_place_and_everybody_gets_the_new_recovery()
     old = loaded([("cpu", 1), ("load", 1), ("swap", 1)], [("file", 1), ("gone", 1)], name="a")
     new = loaded([("cpu", 1), ("load", 1), ("disk", 1)], [("file", 2), ("console", 1)], name="b")
     await reload_pipeline(pipeline, Assembly(), old, new, events)
-    assert pipeline.log == ["-swap", "+disk", "-gone", "-file", "+file after file", "+console"]
+    assert pipeline.log == ["-swap", "+disk", "-gone", "paused file", "=file after file", "+console"]
     assert [part.log for part in sinks] == [["sink closed"], ["closed"]]
     assert kept.recovery == sinks[0].recovery == "new"
     assert given_up.breaker.state is CircuitState.CLOSED
