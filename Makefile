@@ -27,6 +27,11 @@ build/axe/stamp: tests/integration/page/axe/package.json tests/integration/page/
 	@cp $^ build/axe/
 	@npm ci --prefix build/axe --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
+## make test-system   boots a systemd in a container, installs the package, starts, breaks and removes the service (root, Debian)
+test-system: $(VENV)/dev.stamp
+	@tests/system/prepare.sh >/dev/null
+	@$(MAKE) --no-print-directory deb
+	@nice $(BIN)/python -m pytest -q -m booted tests/system
 
 ## make lint       ruff, mypy --strict, import-linter
 lint: $(VENV)/dev.stamp
