@@ -280,3 +280,28 @@ def test_also_no_series_at_all():
     result = transformer.tick(np.empty(0, dtype=np.uint32), np.empty(0))
     assert result.robust_z.shape == (0,)
     assert len(transformer.statistics().ids) == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_case_30_no_drift_after_a_million_ticks(one_series):
+    rng = np.random.default_rng(30)
+    transformer, level, kept = Transformer(), np.float64(1e9), np.full(120, nan)
+    steps, is_missing = rng.standard_normal(1_000_000), rng.random(1_000_000) < 0.05
+    for tick in range(1_000_000):
+        level += steps[tick]
+        kept[tick % 120] = nan if is_missing[tick] else level
+        transformer.tick(one_series.ID, kept[tick % 120 : tick % 120 + 1])
+    fresh = Transformer()
+    fresh.prefill(one_series.ID, np.roll(kept, -(1_000_000 % 120))[:, None])
+    ours, theirs, scale = transformer.statistics(), fresh.statistics(), np.nanmax(kept) - np.nanmin(kept)
+    for name in ("count", "mean", "std", "minimum", "maximum", "moving_average", "slope", "intercept", "forecast_high"):
+        assert abs(getattr(ours, name)[0] - getattr(theirs, name)[0]) <= 1e-9 * scale, name
+
+
+@pytest.mark.parametrize(("window", "most_bytes"), [(120, 1_300), (3600, 31_000)])
+def test_also_memory_is_the_window_and_little_more(window, most_bytes):
+    count = 2048
+    transformer = Transformer(window)
+    transformer.tick(np.arange(count, dtype=np.uint32), np.zeros(count))
+    assert transformer.nbytes() / count <= most_bytes
