@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-forecast bench-resilience bench-sampling bench-transformer
+.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -63,6 +63,11 @@ bench-resilience: $(VENV)/run.stamp
 PEERS ?= $(wildcard ../shared/tools/transformer_peers.py)
 bench-transformer: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/transformer_bench.py $(if $(PEERS),--peers "$(PEERS)")
+
+## make bench-detect   detectors by NAB's rules, and what they cost; JUDGE=detect_eval.py, DATA=nab_dev.zip
+JUDGE ?= $(wildcard ../shared/tools/detect_eval.py)
+bench-detect: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/detect_bench.py $(if $(and $(JUDGE),$(wildcard $(DATA))),--judge "$(JUDGE)" --data "$(dir $(DATA))")
 
 ## make bench-forecast   forecasts and predicted failures beside simpler ones; DATA=nab_dev.zip
 bench-forecast: $(VENV)/run.stamp

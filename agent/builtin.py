@@ -45,7 +45,7 @@ BUILTIN: dict[str, tuple[str, ...]] = {
         "stratified",
     ),
     "sinks": ("console", "file", "otlp", "prometheus", "remote_write", "webhook", "websocket"),
-    "detectors": ("zscore",),
+    "detectors": ("rebellion", "robust", "seasonal", "zscore"),
 }
 """Kind -> names; `NAME` of kind `KIND` is the module `plugins.KIND.NAME`."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.builtin import load_builtin
 from agent.numeric.exhaustion import time_to_exhaustion_s
 from agent.numeric.forecast import forecast
 from agent.numeric.transformer import Transformer
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from agent.contracts import Detector
+
     FloatArray = NDArray[np.float64]
 
-__all__ = ["forecaster", "transformer"]
+__all__ = ["detector", "forecaster", "transformer"]
 
 _SEVERITY_OF_NO_HEALTH = 6.0
 _ENGINE_NAMES = {
@@ -124,3 +127,23 @@ class Forecaster:
 def forecaster() -> Forecaster:
     """The shipped forecasts with their shipped defaults."""
     return Forecaster()
+
+
+class OneSeries:
+    """The default detector over one series."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._slot = np.zeros(1, dtype=np.int64)
+
+    def update(self, _ts: float, value: float) -> tuple[float, float]:
+        """Score of the newest value, 0 while there is none, and 1 where it alerts."""
+        score, alert = self._detector.learn_and_score(self._slot, np.array([value], dtype=np.float64))
+        return 0.0 if np.isnan(score[0]) else float(score[0]), float(alert[0])
+
+
+def detector(name: str = "rebellion") -> OneSeries:
+    """A shipped detector with its shipped defaults, for one series."""
+    registration = load_builtin("detectors", name)
+    assert registration.config is not None
+    return OneSeries(registration.factory(registration.config(), None))

@@ -17,13 +17,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     history_count: Annotated[int, msgspec.Meta(ge=9, le=100_000)] = 120
     smoothing_count: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
     threshold: Annotated[float, msgspec.Meta(gt=0)] = 3.0
+    refractory_count: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 100
 
 
 def make(config: Config, _context: PluginContext) -> Detector:
     """Build the detector."""
     from plugins.detectors.zscore.detector import ZScore
 
-    return ZScore(config.history_count, config.smoothing_count, config.threshold)
+    return ZScore(config.history_count, config.smoothing_count, config.threshold, config.refractory_count)
 
 
 @hookimpl

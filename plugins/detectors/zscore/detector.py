@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.incidents import Incidents
 from agent.numeric.window_engine import EngineSettings, WindowEngine
 
 if TYPE_CHECKING:
@@ -23,15 +24,17 @@ class ZScore:
         history_count: Ticks in the window, >= 9.
         smoothing_count: Values in the short mean, >= 1; 1 = no smoothing.
         threshold: |z| from which it alerts, > 0.
+        refractory_count: Values after an alert without another, >= 0.
     """
 
-    def __init__(self, history_count: int, smoothing_count: int, threshold: float) -> None:
+    def __init__(self, history_count: int, smoothing_count: int, threshold: float, refractory_count: int) -> None:
         self._engine = WindowEngine(EngineSettings(window=history_count, anomaly_threshold=threshold))
         self._threshold = threshold
+        self._incidents = Incidents(threshold, refractory_count)
         self._recent: FloatArray = np.empty((0, smoothing_count))
 
     def learn_and_score(self, slots: NDArray[np.int64], values: FloatArray, /) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """|z| / (2 x threshold), at most 1, and whether |z| reaches the threshold; see `agent.contracts.Detector`.
+        """|z| / (2 x threshold), at most 1, and where an incident begins; see `agent.contracts.Detector`.
 
         NaN and no alert for a missing value and before 8 values of history.
         """
@@ -40,17 +43,23 @@ class ZScore:
         self._reserve(int(slots.max()) + 1)
         self._engine.tick(slots, self._smoothed(slots, values))
         z = np.abs(self._engine.rings.single("z")[slots])
-        return np.minimum(z / (2 * self._threshold), 1.0), z >= self._threshold
+        return np.minimum(z / (2 * self._threshold), 1.0), self._incidents.alerts(slots, z)
+
+    def nbytes(self) -> int:
+        """Bytes held for all series."""
+        return self._engine.nbytes() + self._recent.nbytes + self._incidents.nbytes()
 
     def forget(self, slots: NDArray[np.int64], /) -> None:
         """Drop what was learnt of these rows; rows never seen are fine."""
         known = slots[slots < len(self._recent)]
         self._engine.clear(known)
+        self._incidents.clear(known)
         self._recent[known] = np.nan
 
     def _reserve(self, row_count: int) -> None:
         if row_count > len(self._recent):
             self._engine.reserve(row_count)
+            self._incidents.reserve(self._engine.rings.row_count)
             more = self._engine.rings.row_count - len(self._recent)
             self._recent = np.concatenate((self._recent, np.full((more, self._recent.shape[1]), np.nan)))
 

@@ -7,6 +7,7 @@ import pytest
 
 from agent.builtin import load_builtin
 from agent.contracts import Detector
+from plugins.detectors.zscore import Config
 
 
 @pytest.fixture
@@ -41,17 +42,18 @@ def test_no_score_while_it_learns(make):
     assert not alert
 
 
-def test_score_of_one_half_is_the_alert_threshold(make):
+def test_score_of_one_half_is_the_alert_threshold_and_an_incident_alerts_once():
+    alerts = []
+    detector = load_builtin("detectors", "zscore").factory(Config(threshold=2.0, refractory_count=0), None)
     rng = random.Random(4)
-    detector = make(threshold=2.0)
-    seen = set()
     for _ in range(300):
         score, alert = learn(detector, [rng.gauss(0, 1)])
         if not isnan(score):
-            assert alert == (score >= 0.5)
             assert 0 <= score <= 1
-            seen.add(alert)
-    assert seen == {True, False}
+            alerts.append((alert, score))
+    high = [score >= 0.5 for _, score in alerts]
+    assert 1 < sum(alert for alert, _ in alerts) < sum(high)
+    assert all(is_high for (alert, _), is_high in zip(alerts, high, strict=True) if alert)
 
 
 def test_smoothing_takes_the_mean_of_the_last_values(make):

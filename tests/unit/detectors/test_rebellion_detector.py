@@ -1,0 +1,81 @@
+import sys
+from math import inf, isnan, nan
+
+import numpy as np
+import pytest
+
+from agent.builtin import load_builtin
+from plugins.detectors.rebellion import Config, make
+
+SLOT = np.array([0])
+
+
+def run(values, **settings):
+    """Scores and the ticks of the alerts."""
+    detector = make(Config(**settings), None)
+    results = [detector.learn_and_score(SLOT, np.array([float(value)])) for value in values]
+    return [float(score[0]) for score, _ in results], [tick for tick, (_, alert) in enumerate(results) if alert[0]]
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(2).standard_normal(1500)
+
+
+def test_a_spike_alerts_at_once_and_a_like_one_soon_after_does_not(noise):
+    noise[[1000, 1010, 1300]] = 30.0
+    alerts = [tick for tick in run(noise)[1] if tick >= 900]
+    assert alerts == [1000]
+
+
+def test_a_plateau_between_two_states_alerts(noise):
+    square = 0.1 * noise + 10.0 * (np.arange(1500) // 50 % 2)
+    square[1200:1260] = 5.0
+    assert any(1200 <= tick < 1260 for tick in run(square)[1])
+
+
+def test_another_rhythm_alerts():
+    """Both states are old, and each lasts as it did; only their order is new."""
+    beat = np.arange(1500) % 2 * 1.0
+    beat[1200:1300] = np.arange(100) // 4 % 2
+    assert [tick for tick in run(beat)[1] if tick >= 300][:1] == [pytest.approx(1205, abs=8)]
+
+
+def test_it_is_quiet_on_noise_of_any_kind():
+    rng = np.random.default_rng(9)
+    kinds = (rng.standard_normal, lambda n: rng.standard_t(3, n), lambda n: rng.standard_normal(n).cumsum())
+    assert sum(len(run(kind(3000))[1]) for kind in kinds) <= 18, "2 in 1,000 of a young series at most"
+
+
+def test_nothing_alerts_while_it_warms_up(noise):
+    noise[50:250:40] = 1e6
+    assert min(run(noise, warm_up_count=300)[1], default=300) >= 300
+
+
+def test_units_do_not_matter(noise):
+    noise[1000] = 30.0
+    assert run(noise)[1] == run(noise * 1024.0)[1] == run(noise / 4096.0)[1]
+
+
+def test_score_rises_with_what_is_unusual_and_stays_within_its_bounds(noise):
+    noise[1000:1040] = 30.0
+    scores, _ = run(noise)
+    assert isnan(scores[31])
+    assert 0 <= min(scores[32:]) < max(scores[32:]) < 1
+    assert max(scores[1000:1060]) == max(scores[500:])
+
+
+@pytest.mark.parametrize("missing", [nan, inf, -inf])
+def test_what_is_not_finite_is_not_learnt(noise, missing):
+    with_gaps = np.insert(noise, [400, 800, 800], missing)
+    scores, alerts = run(with_gaps)
+    there = np.flatnonzero(np.isfinite(with_gaps))
+    plain, plain_alerts = run(noise)
+    assert np.array_equal(np.array(scores)[there], plain, equal_nan=True)
+    assert alerts == there[plain_alerts].tolist()
+
+
+def test_registration_is_light():
+    for name in ("rebellion", "robust", "seasonal"):
+        load_builtin("detectors", name)
+        assert "numpy" not in vars(sys.modules[f"plugins.detectors.{name}"])
