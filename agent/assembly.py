@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agent.collection.detection import RunningDetector
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection, TransformerSection
     from agent.numeric.transformer import Transformer
 
-__all__ = ["Assembly", "make_rng", "make_transformer"]
+__all__ = ["Assembly", "make_detector", "make_rng", "make_transformer"]
 
 MAX_COLLECT_DEADLINE_S = 5.0
 CRITICAL_COLLECTOR = "agent"
@@ -224,3 +225,21 @@ def make_transformer(section: TransformerSection) -> Transformer | None:
     from agent.numeric.transformer import Transformer
 
     return Transformer(history_count=section.history_count, anomaly_threshold=section.anomaly_threshold)
+
+
+def make_detector(loaded: LoadedConfig, shared: Shared) -> RunningDetector | None:
+    """The detector that the configuration names; None when there is none, or no transformer to give it its rows.
+
+    Raises:
+        LoadError: It could not be made.
+    """
+    section = loaded.config.transformer
+    if not section.enabled or not section.detector:
+        return None
+    made = loaded.detectors[section.detector].make(PluginHost("detector", section.detector, shared))
+    component = f"detector:{section.detector}"
+    return RunningDetector(
+        section.detector,
+        made,
+        lambda error: shared.events.emit("detector.failed", component, Level.ERROR, error=error),
+    )

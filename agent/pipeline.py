@@ -28,6 +28,7 @@ from agent.model import Batch, Event, PointFlag, Series
 
 if TYPE_CHECKING:
     from agent.clock import Clock
+    from agent.collection.detection import RunningDetector
     from agent.collection.series_table import SeriesTable
     from agent.delivery.sender import Sender
     from agent.events import EventBus
@@ -91,6 +92,7 @@ class Pipeline:
         clock: Monotonic time for decisions, wall time for labels.
         table: Ids of the series.
         transformer: One call a tick; None when it is switched off.
+        detector: Says which points begin an incident; None, or one that has failed: those beyond the transformer's threshold.
         events: Everything that happens is reported there.
         on_tick: Called after every tick (watchdog, readiness).
         on_batch: Called with every batch, after the sinks' buffers have it.
@@ -108,6 +110,7 @@ class Pipeline:
         clock: Clock,
         table: SeriesTable,
         transformer: Transformer | None,
+        detector: RunningDetector | None = None,
         events: EventBus,
         on_tick: Callable[[], None] = lambda: None,
         on_batch: Callable[[Batch], None] = lambda _: None,
@@ -119,6 +122,7 @@ class Pipeline:
         self._clock = clock
         self._table = table
         self._transformer = transformer
+        self._detector = detector
         self._events = events
         self._on_tick = on_tick
         self._on_batch = on_batch
@@ -240,7 +244,9 @@ class Pipeline:
 
     def _mark_anomalies(self, ids: IdArray, values: FloatArray, flags: FlagArray) -> None:
         assert self._transformer is not None  # noqa: S101 - the caller asks only when there is one
-        anomalous = self._transformer.tick(ids, values).is_anomaly
+        result = self._transformer.tick(ids, values)
+        alerts = self._detector.alerts(result.slots, values) if self._detector is not None else None
+        anomalous = result.is_anomaly if alerts is None else alerts
         flags[anomalous] |= PointFlag.ANOMALOUS.value
         self.stats.anomalous_points += int(anomalous.sum())
 
@@ -254,7 +260,9 @@ class Pipeline:
         for hosted in self._collectors.values():
             hosted.collector.forget(handles)
         if self._transformer is not None and gone:
-            self._transformer.forget(np.array(list(gone), dtype=np.uint32))
+            slots = self._transformer.forget(np.array(list(gone), dtype=np.uint32))
+            if self._detector is not None:
+                self._detector.forget(slots)
 
     async def _drain(self) -> None:
         """Let collectors end, then give the sinks their last seconds, all at once."""

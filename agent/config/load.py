@@ -87,7 +87,7 @@ class _AgentLoader:
         sinks = tuple(self._instances("sinks", SinkSection, tables["sinks"]))
         samplers = self._choices("sampling", tables["sampling"], self._named_samplers(sinks))
         recoveries = self._choices("recovery", tables["recovery"], self._named_strategies())
-        detectors = self._choices("detectors", tables["detectors"], {})
+        detectors = self._choices("detectors", tables["detectors"], self._named_detector(config))
         configured = config.agent.state_dir if config else self._get("agent", "state_dir", "")
         state_dir = state_folder(configured, self._environ, self._checker)
         if config is not None and config.status.listen:
@@ -160,6 +160,10 @@ class _AgentLoader:
             choice = self._choice(kind, plugin, path, own, host_keys)
             if host is not None and choice is not None:
                 yield Instance(name, plugin, choice.registration, host, choice.settings, path)
+
+    def _named_detector(self, config: AgentConfig | None) -> dict[str, KeyPath]:
+        named = config.transformer.detector if config is not None and config.transformer.enabled else ""
+        return {named: ("transformer", "detector")} if named else {}
 
     def _choices(self, kind: str, tables: list[_PluginTable], named: Mapping[str, KeyPath]) -> dict[str, PluginChoice]:
         """The plugins that have a section, and with their defaults those that something names without one."""

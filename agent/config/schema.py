@@ -69,7 +69,10 @@ class TransformerSection(Section, frozen=True):
 
     enabled: bool = True
     history_count: Annotated[int, Meta(ge=2, le=100_000)] = 120
-    anomaly_threshold: Annotated[float, Meta(gt=0)] = 3.0  # robust z from which a point is anomalous
+    detector: str = "rebellion"  # which detector says that a point is anomalous; "" = anomaly_threshold alone
+    anomaly_threshold: Annotated[float, Meta(gt=0)] = (
+        3.0  # robust z from which a point is anomalous, without a detector
+    )
 
 
 class ForecastSection(Section, frozen=True):

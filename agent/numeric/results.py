@@ -30,6 +30,12 @@ class TickResult:
         self._rows = rows
         self._tick = engine.tick_count
 
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """Row of each series, int64: the same one tick after tick, until the series is forgotten."""
+        rows = self._rows
+        return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else np.asarray(rows, dtype=np.int64)
+
     @cached_property
     def robust_z(self) -> FloatArray:
         """Distance from the history's median in MAD / 0.6745; NaN with fewer than 8 values, +-inf when the MAD is 0."""

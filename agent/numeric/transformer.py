@@ -11,6 +11,8 @@ from agent.numeric.row_table import RowTable, as_slice
 from agent.numeric.window_engine import EngineSettings, WindowEngine
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from agent.model import FloatArray, IdArray
     from agent.numeric.window_engine import Rows
 
@@ -86,12 +88,13 @@ class Transformer:
         """Start new series with a history, shape (ticks, n), oldest first, as if it had been ticked through."""
         self.engine.prefill(self._rows_of(ids), history)
 
-    def forget(self, ids: IdArray) -> None:
-        """Drop series with all that was kept of them; their rows are used again. Unknown ids are fine."""
+    def forget(self, ids: IdArray) -> NDArray[np.int64]:
+        """Drop series with all that was kept of them; the rows that become free. Unknown ids are fine."""
         rows = self._table.remove(np.asarray(ids, dtype=np.uint32))
         if len(rows):
             self.engine.clear(rows)
             self._last_ids, self._last_rows = self._table.ids[:0], slice(0, 0)
+        return rows
 
     def set_limits(self, ids: IdArray, limits: FloatArray) -> None:
         """Set what `ticks_to_limit` counts to; +inf (the default) is never reached. New ids appear."""

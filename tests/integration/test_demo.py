@@ -51,6 +51,9 @@ class Demo:
     def host(self):
         return self.ask("agents")["agents"][0]
 
+    def event_kinds(self):
+        return {event["kind"] for event in self.ask("events", agent=self.host()["name"], **{"from": -600})["events"]}
+
     def values(self, series):
         return self.ask("query", agent=self.host()["name"], series=series, **{"from": -600})
 
@@ -92,8 +95,7 @@ def test_the_demo_shows_this_host_outlives_its_hub_and_ends_cleanly(demo, tmp_pa
     wait_until(
         lambda: has_every_tick(demo.values("agent_ticks_total")["values"]), "what waited arrives behind what is new"
     )
-    kinds = [event["kind"] for event in demo.ask("events", agent=demo.host()["name"], **{"from": -600})["events"]]
-    assert "breaker.opened" in kinds
+    wait_until(lambda: "breaker.opened" in demo.event_kinds(), "the event too")
 
     assert demo.end() == 0, demo.lines
     assert any("agent.stopped" in line for line in demo.lines)

@@ -1,0 +1,65 @@
+"""The wrapper round the detector: what it raises or gives wrongly costs the detector, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.contracts import Detector
+from agent.errors import ContractError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.model import FloatArray
+
+__all__ = ["RunningDetector"]
+
+
+@dataclass(slots=True)
+class RunningDetector:
+    """Runs one detector for the pipeline; after its first failure it is asked no more, and that is told.
+
+    Attributes:
+        name: Name of the plugin.
+        detector: What learns and scores.
+        report: Told of the failure, in words.
+        is_off: True once it has failed.
+    """
+
+    name: str
+    detector: Detector
+    report: Callable[[str], object]
+    is_off: bool = False
+
+    def alerts(self, slots: NDArray[np.int64], values: FloatArray) -> NDArray[np.bool_] | None:
+        """Which values begin an incident, bool, shape (n,); None when the detector is off."""
+        if self.is_off:
+            return None
+        try:
+            _, alert = self.detector.learn_and_score(slots, values)
+            return self._checked(alert, len(values))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
+            self._switch_off(error)
+            return None
+
+    def forget(self, slots: NDArray[np.int64]) -> None:
+        """Let go of series that are no longer seen."""
+        if self.is_off:
+            return
+        try:
+            self.detector.forget(slots)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._switch_off(error)
+
+    def _checked(self, alert: object, count: int) -> NDArray[np.bool_]:
+        if not isinstance(alert, np.ndarray) or alert.dtype != np.bool_ or alert.shape != (count,):
+            raise ContractError(self.name, "detector", f"alert is {count} booleans (got {alert!r:.80})")
+        return alert
+
+    def _switch_off(self, error: Exception) -> None:
+        self.is_off = True
+        self.report(f"{type(error).__name__}: {error}"[:300])
