@@ -89,6 +89,7 @@ def _parser(words: Sequence[str]) -> Parser:
     demo.add_argument("--port", type=int, default=0, help="port of the hub's page; 0 = 8765, or any when that is taken")
     collect = _add(commands, "collect", _collect, "print one tick of what would be sent", has_config=True)
     collect.add_argument("--json", action="store_true", help="one JSON object a series instead of a table")
+    _add_status_command(commands)
     _add_config_commands(commands)
     _add_plugins_commands(commands)
     _add_spool_commands(commands)
@@ -122,8 +123,34 @@ def _add(
     return command
 
 
+def _add_status_command(commands: Subparsers[Parser]) -> None:
+    from agent.commands import status as work
+
+    text = "say whether the agent on this host is well; exit code 0 well, 1 degraded, 3 not running, 4 failing"
+    status = _add(commands, "status", work.show_status, text, has_config=True)
+    _add_port_options(status)
+    status.add_argument("--json", action="store_true", help="print all that the agent's port tells, with the verdict")
+    status.add_argument(
+        "--min-score",
+        type=float,
+        default=work.MIN_SCORE,
+        help="host health, 0..100, below which it is degraded; default 40",
+    )
+    status.add_argument(
+        "--max-dropped-ratio",
+        type=float,
+        default=work.MAX_DROPPED_RATIO,
+        help="share of a sink's points since the start that may have been dropped; default 0.01",
+    )
+
+
+def _add_port_options(command: Parser) -> None:
+    command.add_argument("--url", default="", help="where the agent's port is, instead of status.listen")
+    command.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="wait no longer; default 5")
+
+
 def _add_config_commands(commands: Subparsers[Parser]) -> None:
-    from agent import commands as work
+    from agent.commands import config as work
 
     group = commands.add_parser("config", help="check or show the configuration", description="check or show it")
     inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -139,7 +166,7 @@ def _add_config_commands(commands: Subparsers[Parser]) -> None:
 
 
 def _add_plugins_commands(commands: Subparsers[Parser]) -> None:
-    from agent import commands as work
+    from agent.commands import plugins as work
 
     group = commands.add_parser("plugins", help="list or explain plugins", description="list or explain plugins")
     inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -149,7 +176,7 @@ def _add_plugins_commands(commands: Subparsers[Parser]) -> None:
 
 
 def _add_spool_commands(commands: Subparsers[Parser]) -> None:
-    from agent import spool_commands as work
+    from agent.commands import spool as work
 
     group = commands.add_parser("spool", help="look into or empty what waits on disk", description="what waits on disk")
     inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -166,7 +193,7 @@ def _add_spool_commands(commands: Subparsers[Parser]) -> None:
 
 
 def _add_token_commands(commands: Subparsers[Parser]) -> None:
-    from agent import token_commands as work
+    from agent.commands import token as work
 
     group = commands.add_parser("token", help="give agents their tokens", description="give agents their tokens")
     inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
