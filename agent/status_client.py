@@ -10,7 +10,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
-from agent.config.listen import parse_listen
+from agent.addresses import parse_listen
 from agent.config.schema import StatusSection
 from agent.config.tree import read_tree
 from agent.errors import ConfigError, ConfigProblem, RebellionError
