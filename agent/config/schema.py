@@ -99,7 +99,7 @@ class BreakerSection(Section, frozen=True):
 class SinkBreakerSection(BreakerSection, frozen=True):
     """`breaker` table of a sink: it is asked again sooner, since points wait for it."""
 
-    max_open_s: PositiveSeconds = 5.0
+    max_open_s: PositiveSeconds = 15.0
 
 
 class BufferSection(Section, frozen=True):

@@ -85,7 +85,7 @@ class Service:
             f"systemctl stop {AGENT} {HUB}; systemctl reset-failed; "
             "rm -rf /run/drill /var/lib/rebellion/* /etc/rebellion/plugins /etc/rebellion/*-token /etc/rebellion/*.d/* "
             "/etc/systemd/system/rebellion-*.service.d; "
-            "mv /root/examples/*.toml /etc/rebellion/; systemctl daemon-reload"
+            "mv /root/examples/*.toml /etc/rebellion/; systemd-tmpfiles --create rebellion.conf; systemctl daemon-reload"
         )
 
     def start(self, *units: str) -> None:

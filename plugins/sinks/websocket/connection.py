@@ -39,10 +39,9 @@ class _ConnectHere(connect):
 class Connector:
     """Opens one connection after the other and paces the attempts.
 
-    The first attempt is immediate; each later one waits a random time up to a ceiling, and at least as long as the other end
-    asked for. The ceiling doubles with each failure until there was a connection. Once there was one, it is the highest from
-    the first failure on: what ends one agent's connection may have ended a whole fleet's, which must not come back in step.
-    It never sleeps itself: it says in the error how long to wait.
+    The first attempt is immediate; each later one waits a random time up to a ceiling that doubles with each failure (full
+    jitter, so that a fleet does not come back in step), and at least as long as the other end asked for. It never sleeps
+    itself: it says in the error how long to wait.
     """
 
     def __init__(self, config: Config, context: SinkContext) -> None:
@@ -52,7 +51,6 @@ class Connector:
         self._token_path = _token_path(config, context.name)
         self._tls = _tls(config, context.name)
         self._failures = 0
-        self._was_open = False
         self._not_before_s = 0.0
         self._logger = logging.getLogger("rebellion.sink.websocket")
         self._logger.propagate = False
@@ -92,8 +90,8 @@ class Connector:
         )
 
     def opened(self, **facts: int) -> None:
-        """Report that a connection is of use."""
-        self._was_open = True
+        """Report that a connection is of use; the next failure is the first again."""
+        self._failures = 0
         self._context.emit("link.opened", Level.INFO, url=self._url, **facts)
 
     def failed(self, error: BaseException, *, retry_after_s: float = 0.0) -> RetryableDelivery:
@@ -103,8 +101,7 @@ class Connector:
             retry_after_s: What the other end asked for, seconds.
         """
         self._failures += 1
-        waits_long = self._was_open or _code(error) in _WAIT_LONG
-        exponent = 30 if waits_long else min(self._failures - 1, 30)
+        exponent = 30 if _code(error) in _WAIT_LONG else min(self._failures - 1, 30)
         ceiling_s = min(self._config.reconnect_max_s, self._config.reconnect_s * 2.0**exponent)
         wait_s = retry_after_s + self._context.rng.uniform(0.0, ceiling_s)
         self._not_before_s = self._context.clock.monotonic_s() + wait_s

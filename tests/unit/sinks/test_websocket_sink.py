@@ -92,14 +92,6 @@ def test_waits_are_spread_from_zero_to_a_ceiling_that_doubles_up_to_the_cap():
     assert min(wait for row in waits for wait in row) < 0.05
 
 
-def test_after_a_connection_waits_are_spread_up_to_the_cap_from_the_first_on():
-    paced = Paced(reconnect_s=1.0, reconnect_max_s=5.0)
-    paced.connector.opened()
-    waits = [paced.wait_s() for _ in range(300)]
-    assert min(waits) < 0.25
-    assert 4.75 < max(waits) <= 5.0
-
-
 def test_what_the_other_end_asks_for_is_the_least():
     paced = Paced()
     assert all(paced.wait_s(retry_after_s=30.0) >= 30.0 for _ in range(20))
