@@ -128,3 +128,36 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         StateFolder(tmp_path / "file" / "state"),
     ):
         pass
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A closed store of ten minutes, all of them folded into a part."""
+    opened = OpenedStore(*open_store(tmp_path))
+    for minute in range(10):
+        opened.append(*(opened.batch(minute * 60 + s + 1, minute * 60 + s) for s in range(60)))
+        opened.keep_up(minute * 60 + 60)
+    opened.keep_up(1000)
+    values = opened.values()
+    opened.close()
+    return values
+
+
+def test_a_main_file_that_is_no_database_is_set_aside_and_the_parts_are_read_on(tmp_path, filled):
+    main = tmp_path / "hub.sqlite3"
+    main.write_bytes(b"no database" * 1000)
+    for left in ("-wal", "-shm"):
+        main.with_name(main.name + left).unlink(missing_ok=True)
+    opened = OpenedStore(*open_store(tmp_path))
+    assert [path.name for path in tmp_path.glob("hub.sqlite3.damaged*")]
+    assert opened.values() == filled
+    opened.close()
+
+
+def test_a_damaged_part_is_set_aside_and_new_points_are_taken(tmp_path, filled):
+    (name,) = part_names(tmp_path, "points")
+    (tmp_path / "hub.parts" / name).write_bytes(b"no database" * 1000)
+    opened = OpenedStore(*open_store(tmp_path))
+    opened.append(opened.batch(1001, 1001))
+    assert len(opened.values()) == 1
+    opened.close()
