@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import select
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import IO, Any
@@ -13,6 +15,7 @@ from structlog.typing import Processor
 
 from agent.config.schema import LogSection
 from agent.config.wording import masked
+from agent.journal import JOURNAL_SOCKET, JournalWriter, journal_fields
 
 __all__ = ["LineWriter", "choose_format", "configure_logs"]
 
@@ -23,7 +26,7 @@ _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 class LineWriter:
-    """Writes finished lines to a stream. A stream that fails (disk full, reader gone) costs the line, never the caller.
+    """Writes finished lines to a stream. One that fails (disk full, reader gone or asleep) costs the line, never the caller.
 
     Attributes:
         dropped_count: Lines that could not be written.
@@ -36,6 +39,8 @@ class LineWriter:
     def msg(self, line: str) -> None:
         """Write one line, at once."""
         try:
+            if not _takes_more(self._stream):
+                raise BlockingIOError
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
@@ -44,22 +49,32 @@ class LineWriter:
     debug = info = warning = error = critical = exception = log = msg
 
 
-def configure_logs(section: LogSection, environ: Mapping[str, str], stream: IO[str] | None = None) -> LineWriter:
-    """Send every log line of this process, those of libraries included, to a stream.
+def configure_logs(
+    section: LogSection,
+    environ: Mapping[str, str],
+    stream: IO[str] | None = None,
+    journal_socket: str = JOURNAL_SOCKET,
+) -> LineWriter | JournalWriter:
+    """Send every log line of this process, those of libraries included, to a stream, or with its fields to the journal behind it.
 
     Args:
         section: Level and format. Libraries speak from `warning` on; with level `debug`, from `info` on.
         environ: For `$JOURNAL_STREAM`.
-        stream: Where lines go; None = standard error.
+        stream: Where lines go; None = standard error. One that leads to the journal is left to what the journal's socket refuses.
+        journal_socket: The journal's socket.
 
     Returns:
         The writer, which counts what it could not write.
     """
     stream = sys.stderr if stream is None else stream
-    writer = LineWriter(stream)
+    chosen = choose_format(section, environ, stream)
+    lines = LineWriter(stream)
+    writer: LineWriter | JournalWriter = lines
+    if chosen == "journal" and _leads_to_journal(environ, stream):
+        chosen, writer = "fields", JournalWriter(lines.msg, journal_socket)
     level = getattr(logging, section.level.upper())
     structlog.configure(
-        processors=_processors(choose_format(section, environ, stream), is_tty=stream.isatty()),
+        processors=_processors(chosen, is_tty=stream.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
@@ -73,7 +88,7 @@ def choose_format(section: LogSection, environ: Mapping[str, str], stream: IO[st
     """What `auto` means here: `journal` when the stream leads there, `console` on a terminal, else `json`."""
     if section.format != "auto":
         return section.format
-    if _leads_to_journal(environ.get("JOURNAL_STREAM", ""), stream):
+    if _leads_to_journal(environ, stream):
         return "journal"
     return "console" if stream.isatty() else "json"
 
@@ -94,10 +109,24 @@ def in_reading_order(_logger: object, _method: str, facts: EventDict) -> EventDi
 
 def journal_line(_logger: object, _method: str, facts: EventDict) -> str:
     """`<4>breaker.opened target=hub failures=5`: the priority as the journal reads it, then the event and its facts."""
-    priority = _PRIORITY.get(facts.pop("level", "info"), 6)
-    event = str(facts.pop("event", ""))
-    words = [event if event.isprintable() else repr(event), *(f"{key}={_word(value)}" for key, value in facts.items())]
-    return f"<{priority}>" + " ".join(words)
+    priority, event = _taken_out(facts)
+    return f"<{priority}>{_sentence(event, facts)}"
+
+
+def journal_entry(_logger: object, _method: str, facts: EventDict) -> tuple[tuple[dict[str, str]], dict[str, Any]]:
+    """The same as fields: the sentence as message, its traceback below it, and each fact by itself."""
+    priority, event = _taken_out(facts)
+    traceback = facts.pop("exception", "")
+    message = _sentence(event, facts) + (f"\n{traceback}" if traceback else "")
+    return (journal_fields(priority, message, event, facts),), {}
+
+
+def _taken_out(facts: EventDict) -> tuple[int, str]:
+    return _PRIORITY.get(facts.pop("level", "info"), 6), str(facts.pop("event", ""))
+
+
+def _sentence(event: str, facts: EventDict) -> str:
+    return " ".join([event if event.isprintable() else repr(event), *(f"{key}={_word(facts[key])}" for key in facts)])
 
 
 def _word(value: object) -> str:
@@ -106,11 +135,14 @@ def _word(value: object) -> str:
     return text if text and is_plain else repr(text)
 
 
+_JOURNAL_RENDERER: Mapping[str, Processor] = {"journal": journal_line, "fields": journal_entry}
+
+
 def _processors(chosen: str, *, is_tty: bool) -> list[Processor]:
     head: list[Processor] = [structlog.processors.add_log_level, mask_secrets]
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    if chosen == "journal":
-        return [*head, structlog.processors.format_exc_info, journal_line]
+    if chosen in _JOURNAL_RENDERER:
+        return [*head, structlog.processors.format_exc_info, _JOURNAL_RENDERER[chosen]]
     if chosen == "json":
         json_line = structlog.processors.JSONRenderer(default=str)
         return [*head, stamp, structlog.processors.format_exc_info, in_reading_order, json_line]
@@ -118,13 +150,24 @@ def _processors(chosen: str, *, is_tty: bool) -> list[Processor]:
     return [*head, stamp, structlog.dev.ConsoleRenderer(colors=is_tty, exception_formatter=plain)]
 
 
-def _leads_to_journal(journal_stream: str, stream: IO[str]) -> bool:
+def _takes_more(stream: IO[str]) -> bool:
+    """False while the reader at the other end stands still; what is no file has no such end."""
+    try:
+        end = stream.fileno()
+    except io.UnsupportedOperation:
+        return True
+    poll = select.poll()
+    poll.register(end, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def _leads_to_journal(environ: Mapping[str, str], stream: IO[str]) -> bool:
     """`$JOURNAL_STREAM` is device:inode of the journal's end; a child with a redirected stream inherits only the variable."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
         return False
-    return journal_stream == f"{status.st_dev}:{status.st_ino}"
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 class _Bridge(logging.Handler):

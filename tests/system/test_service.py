@@ -142,6 +142,30 @@ def assert_accounts_balance(service: Service) -> None:
     assert sink["dropped"] == 0
 
 
+def test_journal_has_priorities_and_fields_and_its_restart_costs_nothing(service: Service, say: Say) -> None:
+    container = service.container
+    service.start(HUB, AGENT)
+    service.wait_for_steps(1, 3)
+    container.run("systemctl", "stop", HUB)
+    service.wait_for_message(AGENT, "now=OPEN")
+    opened = next(one for one in container.journal(AGENT) if one.get("REBELLION_NOW") == "OPEN")
+    told = {
+        "PRIORITY": "4",
+        "REBELLION_EVENT": "breaker.opened",
+        "REBELLION_SINK": "websocket",
+        "REBELLION_WAS": "CLOSED",
+    }
+    assert told.items() <= opened.items()
+    assert (opened["_TRANSPORT"], opened["SYSLOG_IDENTIFIER"]) == ("journal", "rebellion")
+    container.run("systemctl", "restart", "systemd-journald")
+    service.start(HUB)
+    service.wait_for_message(AGENT, "breaker.closed")
+    by_sink = container.run("journalctl", "--output=cat", "REBELLION_SINK=websocket", "REBELLION_NOW=CLOSED").stdout
+    assert "breaker.closed" in by_sink
+    say("journal", f"{opened['MESSAGE']!r}: priority 4, {sum(key.startswith('REBELLION_') for key in opened)} fields,"
+        " found by journalctl REBELLION_SINK=websocket; goes on after journald was started anew")  # fmt: skip
+
+
 def test_token_is_a_credential_that_only_the_service_reads(service: Service, say: Say) -> None:
     container = service.container
     container.write(

@@ -149,3 +149,16 @@ def test_auto_is_the_console_on_a_terminal() -> None:
     with os.fdopen(follower, "w") as terminal:
         assert choose_format(LogSection(), {}, terminal) == "console"
     os.close(leader)
+
+
+def test_reader_that_stands_still_costs_lines_and_never_the_writer() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        writer = LineWriter(stream)
+        while not writer.dropped_count:
+            writer.msg("x" * 4000)
+        os.read(reading, 1 << 20)
+        writer.msg("heard again")
+        assert writer.dropped_count == 1
+        assert os.read(reading, 1 << 20) == b"heard again\n"
+    os.close(reading)
