@@ -73,7 +73,8 @@ class ThreadStats:
 class WorkerThreads:
     """Daemon threads for blocking calls, few while all is well, more while some are stuck.
 
-    Jobs share `core_count` threads, so that healthy short calls cost no thread each. When a job still waits after
+    Jobs share `core_count` threads, so that healthy short calls cost no thread each. One is best: calls hold the interpreter's
+    lock for most of their time, and two threads that hand it to and fro cost more than they save. When a job still waits after
     `patience_s`, somebody is slow: another thread starts, up to `max_count`. Threads beyond the core end when idle.
     Threads are daemons: one that never returns cannot keep the process alive.
 
@@ -86,7 +87,7 @@ class WorkerThreads:
         patience_s: Seconds a job may wait before another thread is started.
     """
 
-    def __init__(self, *, core_count: int = 2, max_count: int = 64, patience_s: float = 0.02) -> None:
+    def __init__(self, *, core_count: int = 1, max_count: int = 64, patience_s: float = 0.02) -> None:
         self._core_count = core_count
         self._max_count = max_count
         self._patience_s = patience_s
