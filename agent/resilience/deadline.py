@@ -7,12 +7,11 @@ block that ends in time only leaves the row.
 from __future__ import annotations
 
 import asyncio
-import threading
 from contextvars import ContextVar
 from math import inf
 from types import TracebackType
 from typing import Self
-from weakref import ref
+from weakref import finalize
 
 __all__ = ["deadline", "remaining_s"]
 
@@ -74,13 +73,15 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         if task is None:
             return self
         loop = task.get_loop()
+        limit = None if outer is None else _still_on(outer)
         until_s = inf if self._seconds is None else loop.time() + self._seconds
-        limit = outer if outer is None else _still_on(outer)
-        if limit is None or until_s < limit.until_s:
-            if self._seconds is not None:
-                self._begin(task, outer, until_s, _lane(loop, self._seconds), loop)
-        elif self._cuts and limit._task is not task:  # noqa: SLF001 - its own kind
-            self._begin(task, outer, limit.until_s, None, loop)
+        if self._seconds is not None and (limit is None or until_s < limit.until_s):
+            self._begin(task, outer, until_s)
+            if self._cuts:
+                self._wait_with_others(task, _lane(loop, self._seconds), loop)
+        elif limit is not None and self._cuts and limit._task is not task:  # noqa: SLF001 - its own kind
+            self._begin(task, outer, limit.until_s)
+            self._wait_with_others(task, None, loop)
         return self
 
     def __exit__(
@@ -108,29 +109,26 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
             return deadline(None, cuts=False)
         return deadline(max(0.0, self.until_s - asyncio.get_running_loop().time()), cuts=False)
 
-    def _begin(
-        self,
-        task: asyncio.Task[object],
-        outer: deadline | None,
-        until_s: float,
-        lane: _Lane | None,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def _begin(self, task: asyncio.Task[object], outer: deadline | None, until_s: float) -> None:
         self.is_on = True
         self.until_s = until_s
         self._outer = outer
         _current.set(self)
-        if not self._cuts:
-            return
-        self._task = task
-        self._cancelling = task.cancelling()
+        if self._cuts:
+            self._task = task
+            self._cancelling = task.cancelling()
+
+    def _wait_with_others(
+        self, task: asyncio.Task[object], lane: _Lane | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Be cut off with the lane, in its order; without a lane, by a timer of one's own."""
         self._lane = lane
         if lane is None:
-            self._timer = loop.call_at(until_s, self._expire, task)
+            self._timer = loop.call_at(self.until_s, self._expire, task)
             return
         lane.waiting[self] = task
         if not lane.is_armed:
-            lane.arm(until_s, loop)
+            lane.arm(self.until_s, loop)
 
     def _expire(self, task: asyncio.Task[object]) -> None:
         self.is_expired = True
@@ -166,25 +164,20 @@ class _Lane:
             one._expire(self.waiting.pop(one))  # noqa: SLF001 - its other half
 
 
-class _Lanes(threading.local):
-    """The lanes of the event loop that runs in this thread."""
-
-    def __init__(self) -> None:
-        self.loop: ref[asyncio.AbstractEventLoop] | None = None
-        self.by_seconds: dict[float, _Lane] = {}
-
-
-_lanes = _Lanes()
+_Lanes = dict[float, _Lane]
+_lanes_of: dict[int, _Lanes] = {}
+"""The lanes of each living event loop, by its identity; a loop's own object dictionary is not everywhere."""
 
 
 def _lane(loop: asyncio.AbstractEventLoop, seconds: float) -> _Lane | None:
     """The lane of this length; None when there are too many lengths: then a timer of one's own is cheaper."""
-    lanes = _lanes
-    if lanes.loop is None or lanes.loop() is not loop:
-        lanes.loop, lanes.by_seconds = ref(loop), {}
-    lane = lanes.by_seconds.get(seconds)
-    if lane is None and len(lanes.by_seconds) < MAX_LANES:
-        lane = lanes.by_seconds[seconds] = _Lane()
+    lanes = _lanes_of.get(id(loop))
+    if lanes is None:
+        lanes = _lanes_of[id(loop)] = {}
+        finalize(loop, _lanes_of.pop, id(loop)).atexit = False
+    lane = lanes.get(seconds)
+    if lane is None and len(lanes) < MAX_LANES:
+        lane = lanes[seconds] = _Lane()
     return lane
 
 

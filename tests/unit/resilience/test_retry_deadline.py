@@ -1,9 +1,10 @@
 import asyncio
+import gc
 import threading
 
 import pytest
 
-from agent.resilience.deadline import MAX_LANES, _lanes, deadline, remaining_s
+from agent.resilience.deadline import MAX_LANES, _lanes_of, deadline, remaining_s
 from agent.testing.clock import FakeClock
 from agent.testing.time_travel import run_with_time_travel
 
@@ -236,7 +237,7 @@ async def test_more_lengths_than_lanes_are_cut_off_all_the_same(clock):
     lengths = [float(seconds) for seconds in range(10, MAX_LANES + 30)]
     results = await asyncio.gather(*map(hang, lengths), return_exceptions=True)
     assert [isinstance(result, TimeoutError) for result in results] == [seconds > 50 for seconds in lengths]
-    assert len(_lanes.by_seconds) == MAX_LANES
+    assert len(_lanes_of[id(asyncio.get_running_loop())]) == MAX_LANES
     assert clock.monotonic_s() == 1000.0 + lengths[-1]
 
 
@@ -249,6 +250,16 @@ def test_each_event_loop_has_its_own_lanes():
     for _ in range(3):
         clock = FakeClock()
         assert run_with_time_travel(hang(clock), clock) == 1001.0
+
+
+def test_the_lanes_go_with_their_event_loop():
+    async def limited():
+        with deadline(1.0):
+            return id(asyncio.get_running_loop())
+
+    gone = asyncio.run(limited())
+    gc.collect()
+    assert gone not in _lanes_of
 
 
 def test_outside_of_tasks_nothing_is_limited():
