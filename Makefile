@@ -77,9 +77,9 @@ bench-forecast: $(VENV)/run.stamp
 bench-collectors: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/collectors_cost.py
 
-## make mutate     how many defects put into the breaker its tests find
+## make mutate     how many defects put into the breaker its tests find; SHORT=1 tries a fixed sample, under a minute
 mutate: $(VENV)/dev.stamp
-	@$(BIN)/python tests/mutation/mutate.py
+	@$(BIN)/python tests/mutation/mutate.py $(if $(SHORT),--short)
 
 ## make fuzz       coverage-guided fuzzing of the protocol (atheris); SECONDS=60
 SECONDS ?= 60
