@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import re
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from typing import Any
 
 from agent.contracts import Collector, CollectorContext
 from agent.model import Kind, Series
+from agent.testing.open_files import open_files
 from agent.testing.recorder import FakeCollectorContext, ListRecorder, collect
 
 __all__ = ["CollectorReport", "check_collector"]
@@ -76,13 +76,13 @@ async def check_collector(
         AssertionError: Naming what was wrong.
     """
     context = context or FakeCollectorContext()
-    before = _open_files()
+    before = open_files()
     try:
         seen = await _ticks(factory(config, _as_context(context)), context, ticks)
         seen |= await _ticks(factory(config, _as_context(context)), context, 1)
     finally:
         context.close()
-    leaked = _open_files() - before
+    leaked = open_files() - before
     _require(not leaked, f"close() left files open: {sorted(leaked)}")
     for series in seen:
         _check_series(series)
@@ -138,12 +138,6 @@ def _check_documented(seen: Iterable[Series], readme: Path) -> None:
         _require(series.name in documented, f"{readme} has no row for `{series.name}`")
         told, is_so = documented[series.name], (series.kind.value, series.unit)
         _require(told == is_so, f"{readme} says of `{series.name}` {told}, and it is {is_so}")
-
-
-def _open_files() -> set[str]:
-    gc.collect()
-    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    return {f"{link.name} -> {link.readlink()}" for link in links}
 
 
 def _as_context(context: FakeCollectorContext) -> CollectorContext:

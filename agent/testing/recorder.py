@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.collection.source import SeriesSource
 from agent.contracts import Collector, Reading
-from agent.model import Level, Scalar, Series
+from agent.model import Series
 from agent.testing.clock import FakeClock
+from agent.testing.context import FakePluginContext
 
-if TYPE_CHECKING:
-    from agent.collection.threads import WorkerThreads
-
-__all__ = ["FakeCollectorContext", "ListLogger", "ListRecorder", "collect"]
-
-T = TypeVar("T")
+__all__ = ["FakeCollectorContext", "ListRecorder", "collect"]
 
 
 class ListRecorder:
@@ -44,30 +38,7 @@ class ListRecorder:
         return {series.name for series, _ in self.samples}
 
 
-class ListLogger:
-    """`Logger` for tests.
-
-    Attributes:
-        entries: (level, event, facts) of everything logged, in order.
-    """
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[str, str, dict[str, Any]]] = []
-
-    def debug(self, event: str, **facts: Any) -> None:
-        self.entries.append(("debug", event, facts))
-
-    def info(self, event: str, **facts: Any) -> None:
-        self.entries.append(("info", event, facts))
-
-    def warning(self, event: str, **facts: Any) -> None:
-        self.entries.append(("warning", event, facts))
-
-    def error(self, event: str, **facts: Any) -> None:
-        self.entries.append(("error", event, facts))
-
-
-class FakeCollectorContext:
+class FakeCollectorContext(FakePluginContext):
     """`CollectorContext` for tests: series are made and checked by the agent's own code, time moves when told.
 
     Args:
@@ -92,45 +63,15 @@ class FakeCollectorContext:
         state_dir: Path | None = None,
         clock: FakeClock | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, state_dir=state_dir, clock=clock)
         self.interval_s = interval_s
-        self.clock = clock or FakeClock()
-        self.rng = random.Random(0)
-        self.log = ListLogger()
         self.readings = list(readings)
-        self.events: list[tuple[str, Level, dict[str, Scalar]]] = []
         source = SeriesSource(name, max_series)
         self.series = source.series
         self.family = source.family
-        self._state_dir = state_dir
-        self._workers: WorkerThreads | None = None
 
-    @property
-    def state_dir(self) -> Path:
-        if self._state_dir is None:
-            raise ValueError(f"{self.name!r} asked for its state_dir; give the context one: state_dir=tmp_path")
-        self._state_dir.mkdir(parents=True, exist_ok=True)
-        return self._state_dir
-
-    def emit(self, kind: str, level: Level = Level.INFO, /, **detail: Scalar) -> None:
-        self.events.append((kind, level, detail))
-
-    async def run_blocking(self, function: Callable[..., T], /, *args: Any) -> T:
-        """As in the agent: on a thread, which is given up when the caller is cancelled."""
-        if self._workers is None:
-            from agent.collection.threads import WorkerThreads
-
-            self._workers = WorkerThreads(core_count=1, max_count=16, patience_s=0.001)
-        return await self._workers.run(function, *args)
-
-    def own_readings(self) -> Iterable[Reading]:
+    def own_readings(self) -> Iterator[Reading]:
         return iter(self.readings)
-
-    def close(self) -> None:
-        """End the threads that are idle; safe twice."""
-        if self._workers is not None:
-            self._workers.stop()
-            self._workers = None
 
 
 async def collect(collector: Collector) -> ListRecorder:
