@@ -85,7 +85,7 @@ swap_environment() {
 install_config() {
     if [ ! -e "$3" ]; then
         install -m 644 "$1" "$3"
-    elif cmp -s "$1" "$3"; then
+    elif cmp -s "$1" "$3" || { [ -e "$2" ] && cmp -s "$1" "$2"; }; then
         :
     elif [ -e "$2" ] && cmp -s "$2" "$3"; then
         install -m 644 "$1" "$3"
@@ -151,6 +151,7 @@ do_uninstall() {
     fi
     rm -f "$lib/systemd/system/rebellion-agent.service" "$lib/systemd/system/rebellion-hub.service"
     rm -f "$lib/sysusers.d/rebellion.conf" "$lib/tmpfiles.d/rebellion.conf"
+    rmdir "$lib/systemd/system" "$lib/systemd" "$lib/sysusers.d" "$lib/tmpfiles.d" 2>/dev/null || :
     if [ "$(readlink "$command" 2>/dev/null)" = "$PREFIX/bin/rebellion" ]; then
         rm -f "$command"
     fi

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from booted_container import Container
 from process_support import wait_until
 
-__all__ = ["AGENT", "HUB", "Service", "assert_whole"]
+__all__ = ["AGENT", "HUB", "Service", "assert_whole", "files"]
 
 AGENT = "rebellion-agent.service"
 HUB = "rebellion-hub.service"
@@ -58,6 +58,17 @@ reconnect_s = 0.1
 reconnect_max_s = 0.2
 breaker.max_open_s = 1.0
 """
+
+NOT_LISTED = "/proc /sys /run /tmp /packages /root /var/log /var/tmp /var/cache"
+WRITES_ABOUT_ITSELF = (
+    "/var/lib/dpkg/",
+    "/var/lib/systemd/",
+    "/etc/passwd-",
+    "/etc/group-",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+)
+"""Records and last copies of dpkg, systemd and userdel: not of what is installed."""
 
 
 class Service:
@@ -129,3 +140,10 @@ class Service:
 def assert_whole(run: list[float]) -> None:
     """Every step from the first on, once."""
     assert run == [float(n) for n in range(1, len(run) + 1)]
+
+
+def files(container: Container) -> set[str]:
+    """Every file of the container that an installation could have left."""
+    pruned = NOT_LISTED.replace(" ", " -o -path ")
+    found = container.shell(f"find / -xdev \\( -path {pruned} \\) -prune -o -print").splitlines()
+    return {name for name in found if not name.startswith(WRITES_ABOUT_ITSELF)}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from booted_container import Container
@@ -67,6 +70,33 @@ def make_later_version(package: Path, later: Path, tree: Path) -> None:
         example = tree / "etc/rebellion" / name
         example.write_text(example.read_text() + "\n## New in 9.0.\n")
     subprocess.run(["dpkg-deb", "-Zgzip", "-z1", "--build", tree, later], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def wheels(cache: Path) -> Path:
+    """What `make install` would fetch, for the Python of the container; kept until a lock file changes."""
+    locks = [REPOSITORY / "requirements.lock", REPOSITORY / "requirements-build.lock"]
+    folder = cache / f"wheels-{sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:16]}"
+    if not folder.exists():
+        (python,) = (cache / "rootfs/usr/lib").glob("python3.*")
+        named = [word for lock in locks for word in ("--requirement", lock)]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes",
+            "--only-binary=:all:", f"--python-version={python.name.removeprefix('python')}"]  # fmt: skip
+        with TemporaryDirectory(dir=cache) as part:
+            subprocess.run([*command, f"--dest={part}", *named], check=True)
+            shutil.copytree(part, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def source(wheels: Path, packages: Path) -> str:
+    """Where a container finds what the sdist holds, unpacked; the wheels are beside it."""
+    command = [sys.executable, "packaging/make_dist.py", ".", packages]
+    subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    (sdist,) = packages.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, packages, filter="data")
+    shutil.copytree(wheels, packages / "wheels")
+    return f"/packages/{sdist.name.removesuffix('.tar.gz')}"
 
 
 @pytest.fixture(scope="module")
