@@ -39,6 +39,7 @@ from agent.errors import (
     RebellionError,
     RetryableDelivery,
     SeriesLimitExceeded,
+    Unreachable,
 )
 from agent.hookspecs import hookimpl
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
@@ -112,6 +113,7 @@ __all__ = [
     "Sink",
     "SinkContext",
     "TokenBudget",
+    "Unreachable",
     "check_http_url",
     "deadline",
     "error_text",

@@ -343,6 +343,7 @@ class Sink(Protocol):
 
     `deliver` returns when every record of the group is safe at the other end, and only then; the agent keeps the group until
     it does, and calls again with the same group (same sequence numbers) after `RetryableDelivery`, `OSError` or a time-out.
+    `Unreachable` says that the link is down: the breaker opens at once, for as long as the error says.
     `records[i]` has sequence number `first_seq + i`. One call at a time.
     """
 

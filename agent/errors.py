@@ -20,6 +20,7 @@ __all__ = [
     "RebellionError",
     "RetryableDelivery",
     "SeriesLimitExceeded",
+    "Unreachable",
 ]
 
 
@@ -101,6 +102,16 @@ class DeliveryError(RebellionError):
 
 class RetryableDelivery(DeliveryError):
     """Nothing of this group may be taken as delivered; sending the same records again is right."""
+
+
+class Unreachable(RetryableDelivery):
+    """There is no connection to the other end, and the sink will not try to make one for `retry_after_s`.
+
+    The sink's breaker opens at once, for that long; the next delivery is its probe.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
 
 
 class PermanentDelivery(DeliveryError):

@@ -13,7 +13,7 @@ from agent.clock import Clock
 from agent.contracts import EpochSink, RecoveryOutcome, RecoveryRequest, Sink
 from agent.delivery.outbox import Group, Outbox
 from agent.delivery.spool import Spool
-from agent.errors import BreakerOpen, DeliveryError, PermanentDelivery
+from agent.errors import BreakerOpen, DeliveryError, PermanentDelivery, Unreachable
 from agent.model import Batch, Level, Record, Scalar
 from agent.resilience.breaker import Breaker
 from agent.resilience.buffer import BatchBuffer
@@ -199,7 +199,7 @@ class Sender:
             permit.succeed()
             self._refused(group, refusal)
         except Exception as error:  # noqa: BLE001 - whatever a sink raises, the group is kept and tried again
-            permit.fail(error)
+            permit.fail(error, open_s=error.retry_after_s if isinstance(error, Unreachable) else None)
             await self._failed(error)
         else:
             permit.succeed()
@@ -251,7 +251,8 @@ class Sender:
                 trip=lambda: self.breaker.trip("recovery"),
             )
         )
-        await self._sleep(self._retry_wait_s(error))
+        if not isinstance(error, Unreachable):  # the open breaker waits for that
+            await self._sleep(self._retry_wait_s(error))
 
     def _retry_wait_s(self, error: Exception) -> float:
         """What the sink asked for and a little jitter on it; without a wish, full jitter under a doubling ceiling."""

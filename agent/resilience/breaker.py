@@ -221,10 +221,15 @@ class Breaker(ControlledCircuit):
         failure = f"result {_short(result)}" if verdict is Verdict.FAILED else ""
         self._end(flights, key, started_s, verdict, failure[:500])
 
-    def _end_badly(self, flights: Flights, key: int, started_s: float, error: BaseException) -> None:
+    def _end_badly(
+        self, flights: Flights, key: int, started_s: float, error: BaseException, open_s: float | None = None
+    ) -> None:
         verdict = self._judge.of_error(error)
-        failure = f"{type(error).__name__}: {_short(error, str)}" if verdict is Verdict.FAILED else ""
-        self._end(flights, key, started_s, verdict, failure[:500])
+        if verdict is not Verdict.FAILED:
+            self._end(flights, key, started_s, verdict)
+            return
+        failure = f"{type(error).__name__}: {_short(error, str)}"
+        self._end(flights, key, started_s, verdict, failure[:500], open_s=open_s)
 
 
 def _short(thing: object, text_of: Callable[[object], str] = repr) -> str:

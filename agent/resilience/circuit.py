@@ -152,7 +152,16 @@ class Circuit:
 
     # --- the end of a call ------------------------------------------------------------------------------------------
 
-    def _end(self, flights: Flights, key: int, started_s: float, verdict: Verdict, failure: str = "") -> None:
+    def _end(
+        self,
+        flights: Flights,
+        key: int,
+        started_s: float,
+        verdict: Verdict,
+        failure: str = "",
+        *,
+        open_s: float | None = None,
+    ) -> None:
         with self._lock:
             now_s = self._look()
             if verdict is Verdict.CANCELLED:
@@ -160,10 +169,10 @@ class Circuit:
             if flights is not self._flights or flights.pop(key, None) is None:
                 self._totals.stale_results += verdict is not Verdict.CANCELLED
             else:
-                self._land(now_s, started_s, verdict, failure)
+                self._land(now_s, started_s, verdict, failure, open_s)
         self._relay.flush()
 
-    def _land(self, now_s: float, started_s: float, verdict: Verdict, failure: str) -> None:
+    def _land(self, now_s: float, started_s: float, verdict: Verdict, failure: str, open_s: float | None) -> None:
         """Count the end of a call of this state, and let it have its effect."""
         if self._is_overdue(started_s, now_s):
             self._overdue = max(0, self._overdue - 1)
@@ -175,9 +184,9 @@ class Circuit:
                 outcome |= SLOW
             self._count(outcome, failure)
             if self._state is HALF_OPEN:
-                self._judge_probe(now_s, outcome)
+                self._judge_probe(now_s, outcome, open_s)
             elif self._state is not DISABLED:
-                self._judge_call(now_s, outcome)
+                self._judge_call(now_s, outcome, open_s)
         self._settle_down()
 
     def _count(self, outcome: int, failure: str) -> None:
@@ -188,15 +197,15 @@ class Circuit:
         else:
             self._totals.successes += 1
 
-    def _judge_call(self, now_s: float, outcome: int) -> None:
+    def _judge_call(self, now_s: float, outcome: int, open_s: float | None) -> None:
         self._count_quiet_passes()
         self._window.add(now_s, outcome)
         self._streak = self._streak + 1 if outcome & FAILED else 0
-        self._trip_if_bad(now_s)
+        self._trip_if_bad(now_s, open_s)
 
-    def _judge_probe(self, now_s: float, outcome: int) -> None:
+    def _judge_probe(self, now_s: float, outcome: int, open_s: float | None) -> None:
         if outcome:
-            self._open(now_s, "a probe failed" if outcome & FAILED else "a probe was slow", self._backoff.next_s())
+            self._open(now_s, "a probe failed" if outcome & FAILED else "a probe was slow", self._next_open_s(open_s))
             return
         self._probe_successes += 1
         if self._probe_successes >= self.settings.probes:
@@ -205,8 +214,8 @@ class Circuit:
 
     # --- transitions ------------------------------------------------------------------------------------------------
 
-    def _trip_if_bad(self, at_s: float) -> bool:
-        reason = self._what_is_bad(at_s)
+    def _trip_if_bad(self, at_s: float, open_s: float | None = None) -> bool:
+        reason = self._what_is_bad(at_s) if open_s is None else "out of reach"
         if not reason:
             return False
         if self._state is METRICS_ONLY:
@@ -214,8 +223,13 @@ class Circuit:
             self._enter(METRICS_ONLY, at_s, reason)
         else:
             self._backoff.healthy(at_s - self._since_s)
-            self._open(at_s, reason, self._backoff.next_s())
+            self._open(at_s, reason, self._next_open_s(open_s))
         return True
+
+    def _next_open_s(self, asked_s: float | None) -> float:
+        """The wait of a new round: what the failure asked for, else our own; the round counts either way."""
+        own_s = self._backoff.next_s()
+        return own_s if asked_s is None else asked_s
 
     def _what_is_bad(self, at_s: float) -> str:
         settings, window = self.settings, self._window

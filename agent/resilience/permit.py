@@ -34,11 +34,16 @@ class Permit:
         if flights is not None:
             self._breaker._end_well(flights, self._key, self._started_s, result)  # noqa: SLF001 - the breaker's other half
 
-    def fail(self, error: BaseException) -> None:
-        """The call raised this. The settings' predicates may see it otherwise; what is no `Exception` counts as cancelled."""
+    def fail(self, error: BaseException, *, open_s: float | None = None) -> None:
+        """The call raised this. The settings' predicates may see it otherwise; what is no `Exception` counts as cancelled.
+
+        Args:
+            open_s: None: the breaker decides as always. Else the target is known to be out of reach: a failure opens it at once,
+                for so many seconds, >= 0, without jitter.
+        """
         flights, self._flights = self._flights, None
         if flights is not None:
-            self._breaker._end_badly(flights, self._key, self._started_s, error)  # noqa: SLF001 - the breaker's other half
+            self._breaker._end_badly(flights, self._key, self._started_s, error, open_s)  # noqa: SLF001 - as above
 
     def cancel(self) -> None:
         """The call was not made to the end; it counts neither way and its place is free at once."""

@@ -40,6 +40,7 @@ class Verdict:
     """What a case came to; prints as one line.
 
     Attributes:
+        made: Points collected; None: the case is about none.
         lost: Points neither stored nor declared as dropped.
         duplicated: Points stored more than once.
         out_of_order: Batches of the live data, or of the backlog, that were stored before an older one of their kind.
@@ -53,7 +54,7 @@ class Verdict:
 
     case: str
     seed: int
-    made: int = 0
+    made: int | None = None
     lost: int = 0
     duplicated: int = 0
     out_of_order: int = 0
@@ -66,10 +67,7 @@ class Verdict:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        figures = [
-            f"{self.case} [seed {self.seed}]: {self.made} points, lost {self.lost}, duplicated {self.duplicated}",
-            f"out of order {self.out_of_order}, declared drops {self.declared}",
-        ]
+        figures = self._counts() if self.made is not None else []
         figures += [
             f"{name} {value:.2f} {unit}"
             for name, value, unit in (
@@ -81,7 +79,17 @@ class Verdict:
             )
             if value is not None
         ]
-        return ", ".join(figures + [f"{name} {value}" for name, value in self.notes.items()])
+        figures += [f"{name} {value}" for name, value in self.notes.items()]
+        return f"{self.case} [seed {self.seed}]: {', '.join(figures)}"
+
+    def _counts(self) -> list[str]:
+        return [
+            f"{self.made} points",
+            f"lost {self.lost}",
+            f"duplicated {self.duplicated}",
+            f"out of order {self.out_of_order}",
+            f"declared drops {self.declared}",
+        ]
 
     def assert_whole(self) -> None:
         """Nothing lost, nothing twice, both streams in their order."""

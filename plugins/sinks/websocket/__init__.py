@@ -29,8 +29,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     connect_timeout_s: Seconds = 5.0
     ping_s: Seconds = 5.0
     ping_timeout_s: Seconds = 4.0
-    reconnect_s: Seconds = 1.0  # the first reconnect comes after 0..this; doubles with each failure
-    reconnect_max_s: Seconds = 5.0
+    reconnect_s: Seconds = 1.0  # until there was a connection: the second attempt comes within this; doubles each time
+    reconnect_max_s: Seconds = 5.0  # after a lost one: within this, and then once in every such time
 
     def __post_init__(self) -> None:
         """Refuse an address that could never be connected to, before anything runs."""

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 import agent
-from agent.api import ConfigError, ConfigProblem, Level, RetryableDelivery, SinkContext
+from agent.api import ConfigError, ConfigProblem, Level, RetryableDelivery, SinkContext, Unreachable
 from agent.protocol.codec import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CONNECTION_ERRORS = (OSError, ConnectionClosed, InvalidHandshake)
 
 _HUB_PATH = "/api/v1/ingest"
 _CLOSE_WITHIN_S = 0.5
+_TIMER_SLACK_S = 0.005
 _WAIT_LONG = frozenset({401, 403, 404, 1013, 4401, 4403, 4409, 4426})
 
 
@@ -39,9 +40,11 @@ class _ConnectHere(connect):
 class Connector:
     """Opens one connection after the other and paces the attempts.
 
-    The first attempt is immediate; each later one waits a random time up to a ceiling that doubles with each failure (full
-    jitter, so that a fleet does not come back in step), and at least as long as the other end asked for. It never sleeps
-    itself: it says in the error how long to wait.
+    The first attempt is immediate. After a lost connection the next one comes at a random moment within `reconnect_max_s` (full
+    jitter), and from there on once in every `reconnect_max_s`: what ended one agent's connection may have ended a whole fleet's,
+    and whenever the hub comes back, its agents are spread evenly over that time. Until there was a connection, the time doubles
+    with each failure up to `reconnect_max_s`. Every wait is longer by what the other end asked for. It never sleeps itself: it
+    says in the error how long to wait.
     """
 
     def __init__(self, config: Config, context: SinkContext) -> None:
@@ -51,6 +54,8 @@ class Connector:
         self._token_path = _token_path(config, context.name)
         self._tls = _tls(config, context.name)
         self._failures = 0
+        self._was_open = False
+        self._has_place = False
         self._not_before_s = 0.0
         self._logger = logging.getLogger("rebellion.sink.websocket")
         self._logger.propagate = False
@@ -71,7 +76,7 @@ class Connector:
             OSError, InvalidHandshake: It could not be opened; tell `failed`.
         """
         wait_s = self._not_before_s - self._context.clock.monotonic_s()
-        if wait_s > 0:
+        if wait_s > _TIMER_SLACK_S:
             raise RetryableDelivery(f"{self._url}: next attempt in {wait_s:.1f} s", retry_after_s=wait_s)
         return await _ConnectHere(
             self._url,
@@ -90,22 +95,31 @@ class Connector:
         )
 
     def opened(self, **facts: int) -> None:
-        """Report that a connection is of use; the next failure is the first again."""
-        self._failures = 0
+        """Report that a connection is of use."""
+        self._was_open = True
+        self._has_place = False
         self._context.emit("link.opened", Level.INFO, url=self._url, **facts)
 
-    def failed(self, error: BaseException, *, retry_after_s: float = 0.0) -> RetryableDelivery:
+    def failed(self, error: BaseException, *, retry_after_s: float = 0.0) -> Unreachable:
         """Pace the next attempt, and make the error that says so.
 
         Args:
             retry_after_s: What the other end asked for, seconds.
         """
         self._failures += 1
-        exponent = 30 if _code(error) in _WAIT_LONG else min(self._failures - 1, 30)
-        ceiling_s = min(self._config.reconnect_max_s, self._config.reconnect_s * 2.0**exponent)
-        wait_s = retry_after_s + self._context.rng.uniform(0.0, ceiling_s)
+        wait_s = retry_after_s + self._next_wait_s(is_longest=self._was_open or _code(error) in _WAIT_LONG)
         self._not_before_s = self._context.clock.monotonic_s() + wait_s
-        return RetryableDelivery(f"{self._url}: {_reason(error)}", retry_after_s=wait_s)
+        return Unreachable(f"{self._url}: {_reason(error)}", retry_after_s=wait_s)
+
+    def _next_wait_s(self, *, is_longest: bool) -> float:
+        """A place drawn anew in every period would let agents gather: see "Reconnecting" in docs/protocol.md."""
+        longest_s = self._config.reconnect_max_s
+        if self._has_place:
+            return longest_s
+        exponent = min(self._failures - 1, 30)
+        ceiling_s = longest_s if is_longest else min(longest_s, self._config.reconnect_s * 2.0**exponent)
+        self._has_place = ceiling_s == longest_s
+        return self._context.rng.uniform(0.0, ceiling_s)
 
     async def _authorization(self) -> dict[str, str]:
         """The token is read anew for each connection, so that it can be changed without a restart."""

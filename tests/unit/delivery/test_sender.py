@@ -6,7 +6,7 @@ import pytest
 
 from agent.contracts import Kept, RecoveryOutcome, RecoveryStep
 from agent.delivery.sender import Sender, SenderSettings
-from agent.errors import PermanentDelivery, RetryableDelivery
+from agent.errors import PermanentDelivery, RetryableDelivery, Unreachable
 from agent.model import Batch, Event
 from agent.resilience.breaker import Breaker, BreakerSettings, CircuitState
 from agent.resilience.buffer import BatchBuffer, BufferSettings
@@ -141,6 +141,19 @@ async def test_the_other_ends_wish_to_wait_is_obeyed():
     bench.sender.put(batch(1))
     await bench.deliver_all()
     assert 7.0 <= bench.slept_s[0] <= 7.7
+
+
+async def test_a_sink_out_of_reach_opens_the_breaker_at_once_which_waits_as_long_as_the_sink_says():
+    bench = Bench([Unreachable("lost", retry_after_s=3.5), Unreachable("refused", retry_after_s=5.0)])
+    opened = []
+    bench.breaker.add_listener(lambda event: opened.append((event.new_state, event.open_s)))
+    bench.sender.put(batch(1))
+    await bench.deliver_all()
+    assert bench.slept_s == pytest.approx([3.5, 5.0])
+    assert [wait_s for state, wait_s in opened if state is CircuitState.OPEN] == [3.5, 5.0]
+    assert [seq for seq, _ in bench.sink.delivered] == [1]
+    assert bench.kinds == ["sink.failed", "sink.acked_first"]
+    assert bench.breaker.state is CircuitState.CLOSED
 
 
 async def test_what_is_refused_for_ever_is_dropped_counted_and_said():

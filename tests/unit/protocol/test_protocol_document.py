@@ -63,7 +63,9 @@ def test_the_figures_are_those_of_the_code():
     assert f"| agents ever seen | {hub.max_agents:,} |" in TEXT
     assert f"| series a connection | {hub.max_series_per_agent:,} |" in TEXT
     assert f"pings every {sink.ping_s:g} s and gives up after {sink.ping_timeout_s:g} s" in TEXT
-    assert f"starts at {sink.reconnect_s:g} s and doubles with each failure up to {sink.reconnect_max_s:g} s" in TEXT
+    assert f"a random time between 0 and {sink.reconnect_max_s:g} s (`reconnect_max_s`)" in TEXT
+    assert f"tries again {sink.reconnect_max_s:g} s after each attempt" in TEXT
+    assert f"from 0 to {sink.reconnect_s:g} s (`reconnect_s`) after the first failure" in TEXT
     assert f"then {ingest.HELLO_WITHIN_S:g} s for `hello`" in TEXT
     assert f"answers within {ingest.IDENTITY_PROBE_S:g} s" in TEXT
 

@@ -80,16 +80,43 @@ class Paced:
         return self.connector.failed(OSError("refused"), **keys).retry_after_s
 
 
-def test_waits_are_spread_from_zero_to_a_ceiling_that_doubles_up_to_the_cap():
-    waits = []
-    for _ in range(300):
+def waits_of_many(*, was_open, count):
+    """The first waits of 300 connectors, in columns."""
+    rows = []
+    for seed in range(300):
         paced = Paced(reconnect_s=1.0, reconnect_max_s=5.0)
-        paced.stage.rng.seed(len(waits))
-        waits.append([paced.wait_s() for _ in range(6)])
-    highest = [max(column) for column in zip(*waits, strict=True)]
-    assert all(high <= ceiling for high, ceiling in zip(highest, [1, 2, 4, 5, 5, 5], strict=True))
-    assert all(high > 0.9 * ceiling for high, ceiling in zip(highest, [1, 2, 4, 5, 5, 5], strict=True))
-    assert min(wait for row in waits for wait in row) < 0.05
+        paced.stage.rng.seed(seed)
+        if was_open:
+            paced.connector.opened()
+        rows.append([paced.wait_s() for _ in range(count)])
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def assert_spread(waits, ceiling_s):
+    assert min(waits) < 0.05 * ceiling_s
+    assert 0.95 * ceiling_s < max(waits) <= ceiling_s
+
+
+def test_until_there_was_a_connection_the_ceiling_doubles_up_to_the_cap_and_then_a_place_is_kept():
+    *first, fifth, sixth = waits_of_many(was_open=False, count=6)
+    for waits, ceiling_s in zip(first, [1, 2, 4, 5], strict=True):
+        assert_spread(waits, ceiling_s)
+    assert set(fifth) == set(sixth) == {5.0}
+
+
+def test_after_a_connection_the_first_wait_is_spread_up_to_the_cap_and_then_a_place_is_kept():
+    first, second, third = waits_of_many(was_open=True, count=3)
+    assert_spread(first, 5)
+    assert set(second) == set(third) == {5.0}
+
+
+def test_a_new_loss_draws_a_new_place():
+    paced = Paced()
+    paced.connector.opened()
+    first = paced.wait_s()
+    assert paced.wait_s() == 5.0
+    paced.connector.opened()
+    assert paced.wait_s() not in {first, 5.0}
 
 
 def test_what_the_other_end_asks_for_is_the_least():

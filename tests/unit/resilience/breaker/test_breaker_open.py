@@ -39,6 +39,36 @@ async def test_scenario_7_refuses_a_thousand_calls_without_calling(rig):
     assert r.breaker.snapshot().totals.rejected == 1000
 
 
+def test_what_is_known_to_be_out_of_reach_opens_at_once_for_as_long_as_it_says(rig):
+    r = rig()
+    r.breaker.acquire().fail(OSError("link lost"), open_s=3.5)
+    assert (r.state, r.waits, r.events[-1].reason) == (OPEN, [3.5], "out of reach")
+    r.clock.advance(3.5)
+    r.breaker.acquire().fail(OSError("refused"), open_s=7.0)
+    assert (r.waits, r.events[-1].reason) == ([3.5, 7.0], "a probe failed")
+    seen = r.breaker.snapshot()
+    assert (seen.totals.failures, seen.failed_rounds, seen.last_failure) == (2, 2, "OSError: refused")
+    r.clock.advance(7.0)
+    r.breaker.acquire().fail(OSError("nack"))
+    assert r.waits[-1] == 40, "the rounds before count"
+
+
+def test_what_is_no_failure_opens_nothing_however_long_it_asks_for(rig):
+    r = rig(ignore_errors=KeyError, record_errors=OSError)
+    r.breaker.acquire().fail(KeyError("x"), open_s=3.5)
+    r.breaker.acquire().fail(ValueError("x"), open_s=3.5)
+    r.breaker.acquire().fail(KeyboardInterrupt(), open_s=3.5)
+    assert r.state is CLOSED
+
+
+def test_metrics_only_notes_what_is_out_of_reach_and_does_not_open(rig):
+    r = rig()
+    r.breaker.metrics_only()
+    r.breaker.acquire().fail(OSError("link lost"), open_s=3.5)
+    assert r.state is CircuitState.METRICS_ONLY
+    assert r.breaker.snapshot().totals.would_have_opened == 1
+
+
 def test_scenario_7_refusals_share_no_traceback_and_keep_no_argument_alive(rig):
     r = rig()
     r.trip()
