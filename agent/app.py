@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.assembly import Assembly, make_detector, make_rng, make_transformer
+from agent.assembly import Assembly, make_analysis, make_rng
 from agent.breaker_memory import BreakerMemory
 from agent.clock import SystemClock
 from agent.collection.schedule import Schedule
@@ -67,8 +67,7 @@ class Agent:
             _settings(loaded, gather_s),
             clock=self._clock,
             table=self._table,
-            transformer=make_transformer(loaded.config.transformer),
-            detector=make_detector(loaded, self._shared),
+            analysis=make_analysis(loaded, self._shared),
             events=self._events,
             on_tick=self._ticked,
             on_batch=self._batched,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.collection.detection import RunningDetector
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
@@ -24,11 +23,12 @@ from agent.resilience.buffer import BatchBuffer, BufferSettings
 from agent.resilience.recovery import DEFAULT_POLICIES, Policy, RecoveryEngine
 
 if TYPE_CHECKING:
+    from agent.collection.analysis import Analysis
+    from agent.collection.detection import RunningDetector
     from agent.config.loaded import CollectorInstance, LoadedConfig, SinkInstance
-    from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection, TransformerSection
-    from agent.numeric.transformer import Transformer
+    from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection
 
-__all__ = ["Assembly", "make_detector", "make_rng", "make_transformer"]
+__all__ = ["Assembly", "make_analysis", "make_rng"]
 
 MAX_COLLECT_DEADLINE_S = 5.0
 CRITICAL_COLLECTOR = "agent"
@@ -218,28 +218,26 @@ def make_rng() -> random.Random:
     return random.Random()
 
 
-def make_transformer(section: TransformerSection) -> Transformer | None:
-    """The transformer; None when it is switched off."""
-    if not section.enabled:
-        return None
-    from agent.numeric.transformer import Transformer
-
-    return Transformer(history_count=section.history_count, anomaly_threshold=section.anomaly_threshold)
-
-
-def make_detector(loaded: LoadedConfig, shared: Shared) -> RunningDetector | None:
-    """The detector that the configuration names; None when there is none, or no transformer to give it its rows.
+def make_analysis(loaded: LoadedConfig, shared: Shared) -> Analysis | None:
+    """Transformer and detector of a configuration; None when the transformer is switched off.
 
     Raises:
-        LoadError: It could not be made.
+        LoadError: The detector could not be made.
     """
     section = loaded.config.transformer
-    if not section.enabled or not section.detector:
+    if not section.enabled:
         return None
-    made = loaded.detectors[section.detector].make(PluginHost("detector", section.detector, shared))
-    component = f"detector:{section.detector}"
-    return RunningDetector(
-        section.detector,
-        made,
-        lambda error: shared.events.emit("detector.failed", component, Level.ERROR, error=error),
-    )
+    from agent.collection.analysis import Analysis
+    from agent.numeric.transformer import Transformer
+
+    transformer = Transformer(section.history_count, section.anomaly_threshold)
+    return Analysis(transformer, _detector(loaded, shared) if section.detector else None)
+
+
+def _detector(loaded: LoadedConfig, shared: Shared) -> RunningDetector:
+    from agent.collection.detection import RunningDetector
+
+    name = loaded.config.transformer.detector
+    made = loaded.detectors[name].make(PluginHost("detector", name, shared))
+    report = partial(shared.events.emit, "detector.failed", f"detector:{name}", Level.ERROR)
+    return RunningDetector(name, made, lambda error: report(error=error))

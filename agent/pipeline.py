@@ -28,12 +28,10 @@ from agent.model import Batch, Event, PointFlag, Series
 
 if TYPE_CHECKING:
     from agent.clock import Clock
-    from agent.collection.detection import RunningDetector
+    from agent.collection.analysis import Analysis
     from agent.collection.series_table import SeriesTable
     from agent.delivery.sender import Sender
     from agent.events import EventBus
-    from agent.model import FlagArray, FloatArray, IdArray
-    from agent.numeric.transformer import Transformer
 
 __all__ = ["Pipeline", "PipelineSettings", "TickStats"]
 
@@ -91,8 +89,7 @@ class Pipeline:
         settings: See `PipelineSettings`.
         clock: Monotonic time for decisions, wall time for labels.
         table: Ids of the series.
-        transformer: One call a tick; None when it is switched off.
-        detector: Says which points begin an incident; None, or one that has failed: those beyond the transformer's threshold.
+        analysis: One call a tick; None when the transformer is switched off.
         events: Everything that happens is reported there.
         on_tick: Called after every tick (watchdog, readiness).
         on_batch: Called with every batch, after the sinks' buffers have it.
@@ -109,8 +106,7 @@ class Pipeline:
         *,
         clock: Clock,
         table: SeriesTable,
-        transformer: Transformer | None,
-        detector: RunningDetector | None = None,
+        analysis: Analysis | None,
         events: EventBus,
         on_tick: Callable[[], None] = lambda: None,
         on_batch: Callable[[Batch], None] = lambda _: None,
@@ -121,8 +117,7 @@ class Pipeline:
         self.interval_factor = 1.0
         self._clock = clock
         self._table = table
-        self._transformer = transformer
-        self._detector = detector
+        self._analysis = analysis
         self._events = events
         self._on_tick = on_tick
         self._on_batch = on_batch
@@ -237,18 +232,12 @@ class Pipeline:
         ids = np.array(self._table.ids(samples), dtype=np.uint32)
         values = np.fromiter(samples.values(), dtype=np.float64, count=len(samples))
         flags = np.fromiter((series.lane for series in samples), np.uint8, len(samples))
-        if self._transformer is not None:
-            self._mark_anomalies(ids, values, flags)
+        if self._analysis is not None:
+            alert = self._analysis.look(ids, values).alert
+            flags[alert] |= PointFlag.ANOMALOUS.value
+            self.stats.anomalous_points += int(alert.sum())
         self.stats.points += len(samples)
         return Batch(wall_ns, now_s, ids, values, flags if flags.any() else None)
-
-    def _mark_anomalies(self, ids: IdArray, values: FloatArray, flags: FlagArray) -> None:
-        assert self._transformer is not None  # noqa: S101 - the caller asks only when there is one
-        result = self._transformer.tick(ids, values)
-        alerts = self._detector.alerts(result.slots, values) if self._detector is not None else None
-        anomalous = result.is_anomaly if alerts is None else alerts
-        flags[anomalous] |= PointFlag.ANOMALOUS.value
-        self.stats.anomalous_points += int(anomalous.sum())
 
     def _ship(self, record: Batch | Event) -> None:
         for shipping in self._senders.values():
@@ -259,10 +248,8 @@ class Pipeline:
         handles = [series for known in gone.values() for series in known]
         for hosted in self._collectors.values():
             hosted.collector.forget(handles)
-        if self._transformer is not None and gone:
-            slots = self._transformer.forget(np.array(list(gone), dtype=np.uint32))
-            if self._detector is not None:
-                self._detector.forget(slots)
+        if self._analysis is not None and gone:
+            self._analysis.forget(np.array(list(gone), dtype=np.uint32))
 
     async def _drain(self) -> None:
         """Let collectors end, then give the sinks their last seconds, all at once."""

@@ -35,13 +35,13 @@ class RunningDetector:
     report: Callable[[str], object]
     is_off: bool = False
 
-    def alerts(self, slots: NDArray[np.int64], values: FloatArray) -> NDArray[np.bool_] | None:
-        """Which values begin an incident, bool, shape (n,); None when the detector is off."""
+    def judged(self, slots: NDArray[np.int64], values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]] | None:
+        """Score of each value (0..1; NaN: none yet) and which begin an incident, shape (n,); None when the detector is off."""
         if self.is_off:
             return None
         try:
-            _, alert = self.detector.learn_and_score(slots, values)
-            return self._checked(alert, len(values))
+            score, alert = self.detector.learn_and_score(slots, values)
+            return self._numbers(score, len(values)), self._booleans(alert, len(values))
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
             self._switch_off(error)
             return None
@@ -55,7 +55,12 @@ class RunningDetector:
         except Exception as error:  # noqa: BLE001 - see above
             self._switch_off(error)
 
-    def _checked(self, alert: object, count: int) -> NDArray[np.bool_]:
+    def _numbers(self, score: object, count: int) -> FloatArray:
+        if not isinstance(score, np.ndarray) or score.dtype != np.float64 or score.shape != (count,):
+            raise ContractError(self.name, "detector", f"score is {count} numbers (got {score!r:.80})")
+        return score
+
+    def _booleans(self, alert: object, count: int) -> NDArray[np.bool_]:
         if not isinstance(alert, np.ndarray) or alert.dtype != np.bool_ or alert.shape != (count,):
             raise ContractError(self.name, "detector", f"alert is {count} booleans (got {alert!r:.80})")
         return alert

@@ -47,6 +47,21 @@ class TickResult:
         return self._copy("z")
 
     @cached_property
+    def severity(self) -> FloatArray:
+        """|robust z|, or |z| where the MAD is 0: what the threshold decides by; NaN with fewer than 8 values."""
+        return self._copy("severity")
+
+    @cached_property
+    def median(self) -> FloatArray:
+        """Median of the history, the newest value left out; NaN with fewer than 1 value."""
+        return self._copy("median")
+
+    @cached_property
+    def mad(self) -> FloatArray:
+        """Median absolute deviation of the history from its median, the newest value left out."""
+        return self._copy("mad")
+
+    @cached_property
     def mean(self) -> FloatArray:
         """Mean of the window, the newest value included."""
         return self._copy("mean")

@@ -66,7 +66,7 @@ class Host:
             PipelineSettings(gather_s=3600.0),
             clock=self.clock,
             table=self.table,
-            transformer=None,
+            analysis=None,
             events=self.events,
             on_tick=self.ticked,
             sleep=self.sleep,

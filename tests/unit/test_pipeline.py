@@ -60,8 +60,8 @@ class AnomalyAtThree:
     def __init__(self):
         self.forgotten = []
 
-    def tick(self, ids, values):
-        return SimpleNamespace(is_anomaly=values == 3.0)
+    def look(self, ids, values):
+        return SimpleNamespace(alert=values == 3.0)
 
     def forget(self, ids):
         self.forgotten += ids.tolist()
@@ -70,7 +70,7 @@ class AnomalyAtThree:
 class Bench:
     """A pipeline whose ticks come as fast as the collectors allow: sleeping only moves the clock."""
 
-    def __init__(self, transformer=None, **settings):
+    def __init__(self, analysis=None, **settings):
         self.clock = FakeClock(monotonic_s=100.0)
         self.events = EventBus(self.clock, structlog.get_logger())
         self.workers = WorkerThreads(patience_s=0.001)
@@ -81,7 +81,7 @@ class Bench:
             PipelineSettings(**settings),
             clock=self.clock,
             table=self.table,
-            transformer=transformer,
+            analysis=analysis,
             events=self.events,
             on_tick=self.ticked,
             sleep=self.sleep,
@@ -255,8 +255,8 @@ async def test_events_travel_the_same_road():
 
 
 async def test_a_series_that_stays_away_is_forgotten_everywhere():
-    transformer = AnomalyAtThree()
-    bench = Bench(transformer, series_idle_s=2.0)
+    analysis = AnomalyAtThree()
+    bench = Bench(analysis, series_idle_s=2.0)
 
     class Once(Counting):
         def collect(self, out):
@@ -274,7 +274,7 @@ async def test_a_series_that_stays_away_is_forgotten_everywhere():
     await bench.run(6, lambda: bench.pipeline.add_collector(bench.collector("a", make)))
     source, once = made[0]
     assert len(bench.table) == len(source) == 1
-    assert transformer.forgotten == [2]
+    assert analysis.forgotten == [2]
     assert dict(once.gone) == {}
 
 

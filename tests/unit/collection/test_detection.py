@@ -9,14 +9,15 @@ SLOTS, VALUES = np.arange(3), np.array([1.0, 2.0, 3.0])
 
 
 class Scripted:
-    def __init__(self, alert):
+    def __init__(self, alert, score=None):
         self.alert = alert
+        self.score = np.array([0.0, 0.9, np.nan]) if score is None else score
         self.forgotten = []
 
     def learn_and_score(self, slots, values):
         if isinstance(self.alert, Exception):
             raise self.alert
-        return np.zeros(len(values)), self.alert
+        return self.score, self.alert
 
     def forget(self, slots):
         self.forgotten += slots.tolist()
@@ -27,12 +28,23 @@ def told():
     return []
 
 
-def test_alerts_and_forgetting_reach_the_detector(told):
+def test_scores_alerts_and_forgetting_reach_the_detector(told):
     scripted = Scripted(np.array([False, True, False]))
     running = RunningDetector("scripted", scripted, told.append)
-    assert running.alerts(SLOTS, VALUES).tolist() == [False, True, False]
+    score, alert = running.judged(SLOTS, VALUES)
+    assert alert.tolist() == [False, True, False]
+    assert score[:2].tolist() == [0.0, 0.9]
     running.forget(np.array([2]))
     assert (scripted.forgotten, told) == ([2], [])
+
+
+RIGHT = np.array([False, True, False])
+
+
+@pytest.mark.parametrize("score", [np.zeros(2), np.zeros(3, dtype=int), [0.0, 0.0, 0.0]], ids=repr)
+def test_scores_that_are_no_scores_switch_it_off_too(told, score):
+    assert RunningDetector("scripted", Scripted(RIGHT, score), told.append).judged(SLOTS, VALUES) is None
+    assert "score is 3 numbers" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,7 @@ def test_alerts_and_forgetting_reach_the_detector(told):
 )
 def test_a_detector_that_fails_is_switched_off_and_that_is_told_once(told, alert):
     running = RunningDetector("scripted", Scripted(alert), told.append)
-    assert running.alerts(SLOTS, VALUES) is None
-    assert running.alerts(SLOTS, VALUES) is None
+    assert running.judged(SLOTS, VALUES) is None
+    assert running.judged(SLOTS, VALUES) is None
     running.forget(SLOTS)
     assert len(told) == 1
