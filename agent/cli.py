@@ -89,6 +89,7 @@ def _parser(words: Sequence[str]) -> Parser:
     demo.add_argument("--port", type=int, default=0, help="port of the hub's page; 0 = 8765, or any when that is taken")
     collect = _add(commands, "collect", _collect, "print one tick of what would be sent", has_config=True)
     collect.add_argument("--json", action="store_true", help="one JSON object a series instead of a table")
+    _add_replay_command(commands)
     _add_status_command(commands)
     _add_config_commands(commands)
     _add_plugins_commands(commands)
@@ -142,6 +143,20 @@ def _add_status_command(commands: Subparsers[Parser]) -> None:
         default=work.MAX_DROPPED_RATIO,
         help="share of a sink's points since the start that may have been dropped; default 0.01",
     )
+
+
+def _add_replay_command(commands: Subparsers[Parser]) -> None:
+    from agent.commands import replay as work
+
+    text = "run a history from a CSV file through transformer and detector, and say what they see"
+    replay = _add(commands, "replay", work.replay_file, text, has_config=True)
+    replay.add_argument("file", metavar="FILE", help="first column: time (Unix seconds or ISO 8601); others: values")
+    replay.add_argument("--detector", default="", help="judge by this one instead of transformer.detector")
+    replay.add_argument("--limit", type=float, default=None, help="say when each series will reach this value")
+    replay.add_argument("--ahead", type=int, default=None, metavar="ROWS", help="forecast so many; default 12 to 288")
+    replay.add_argument("--json", action="store_true", help="print one JSON object instead of a summary")
+    replay.add_argument("--svg", default="", metavar="OUT.svg", help="draw values, forecast, scores and alerts")
+    replay.add_argument("--scores", default="", metavar="OUT.csv", help="write score and alert of every row")
 
 
 def _add_port_options(command: Parser) -> None:
