@@ -183,11 +183,25 @@ def _add_config_commands(commands: Subparsers[Parser]) -> None:
 def _add_plugins_commands(commands: Subparsers[Parser]) -> None:
     from agent.commands import plugins as work
 
-    group = commands.add_parser("plugins", help="list or explain plugins", description="list or explain plugins")
+    group = commands.add_parser(
+        "plugins", help="list, explain or begin plugins", description="list, explain or begin plugins"
+    )
     inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add(inner, "list", work.list_plugins, "every plugin that may be configured", has_config=True)
     show = _add(inner, "show", work.show_plugin, "what a plugin is and what its section may hold", has_config=True)
     show.add_argument("name", help="cpu, or collectors.cpu")
+    _add_new_plugin_command(inner)
+
+
+def _add_new_plugin_command(commands: Subparsers[Parser]) -> None:
+    from agent.commands import new_plugin as work
+
+    text = "write a distribution with a plugin that works and passes its kind's conformance suite"
+    new = _add(commands, "new", work.new_plugin, text)
+    kinds = [*work.KINDS, *(kind for kind in work.KINDS.values() if kind not in work.KINDS)]
+    new.add_argument("kind", metavar="KIND", choices=kinds, help=", ".join(work.KINDS))
+    new.add_argument("name", metavar="NAME", type=work.plugin_name, help="what it is called: lower_snake_case")
+    new.add_argument("--dir", default=".", help="where its folder is made; default here")
 
 
 def _add_spool_commands(commands: Subparsers[Parser]) -> None:

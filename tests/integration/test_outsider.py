@@ -1,6 +1,7 @@
-"""A distribution from outside the project, pip-installed into a fresh environment and seen at work in a running agent."""
+"""Distributions from outside, pip-installed into a fresh environment: one seen at work, and those of `plugins new`."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,3 +110,55 @@ def test_a_third_partys_sampler_and_recovery_strategy_work_in_a_running_agent(fr
         wait_until(notes.exists, "the recovery strategy has left its note")
         assert agent.end() == 0
     assert set(notes.read_text().splitlines()) == {"collector:broken CollectError"}
+
+
+MADE = {"collector": "number", "sink": "archive", "sampler": "evenly", "recovery": "once_more", "detector": "leap"}
+KIND = {
+    "collector": "collectors",
+    "sink": "sinks",
+    "sampler": "sampling",
+    "recovery": "recovery",
+    "detector": "detectors",
+}
+
+
+def locked(*names: str) -> str:
+    """The entries of these packages in the development lock file, hashes included."""
+    entries = re.split(r"^(?=[a-z])", (ROOT / "requirements-dev.lock").read_text(), flags=re.MULTILINE)
+    found = [entry for entry in entries if entry.partition("==")[0] in names]
+    assert len(found) == len(names)
+    return "".join(found)
+
+
+@pytest.mark.system
+@pytest.mark.timeout(300)
+def test_what_plugins_new_writes_is_built_installed_passes_its_suite_and_is_listed(fresh_python, tmp_path):
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+    def run(*words, **variables):
+        command = [fresh_python, "-m", *words]
+        return subprocess.run(command, capture_output=True, text=True, env=environ | variables, cwd=tmp_path)
+
+    for kind, name in MADE.items():
+        made = run("agent.cli", "plugins", "new", kind, name)
+        assert made.returncode == 0, made.stderr
+    folders = sorted(tmp_path.glob("rebellion-*"))
+    build = ("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "wheels")
+    built = run("pip", "wheel", "-q", "--disable-pip-version-check", *build, *map(str, folders))
+    assert built.returncode == 0, built.stderr
+    (tmp_path / "pytest.lock").write_text(locked("iniconfig", "packaging", "pygments", "pytest"))
+    pip(fresh_python, "--no-deps", "--require-hashes", f"-r{tmp_path / 'pytest.lock'}")
+    pip(fresh_python, "--no-deps", "--no-index", *map(str, sorted((tmp_path / "wheels").iterdir())))
+
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    suites = [str(folder / "tests") for folder in folders]
+    tested = run("pytest", "-q", "-c", "pytest.ini", "-W", "error", "-p", "no:cacheprovider", *suites)
+    assert tested.returncode == 0, tested.stdout
+    assert re.search(r"^14 passed", tested.stdout, re.MULTILINE), tested.stdout
+
+    waiting = run("agent.cli", "plugins", "list")
+    listed = run("agent.cli", "plugins", "list", REBELLION_AGENT__PLUGINS=str([*MADE.values()]))
+    assert listed.returncode == 0, listed.stderr
+    for kind, name in MADE.items():
+        assert [KIND[kind], name, "entry", "point", f"rebellion_{name}"] in map(str.split, listed.stdout.splitlines())
+        assert f"add '{name}' to agent.plugins to load it" in waiting.stdout
