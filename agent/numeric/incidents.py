@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.numeric.novelty import grown
+from agent.numeric.growing import grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from math import sinh
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from agent.numeric.growing import grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FloatArray
     from agent.numeric.row_table import Rows
+    from agent.numeric.single_novelty import SingleNovelty
 
     Index = NDArray[np.int64]
 
-T = TypeVar("T", bound=np.generic)
-
-__all__ = ["Novelty", "grown", "rows_of"]
+__all__ = ["Novelty"]
 
 FINE_COUNT = 128
-FINE_PER_UNIT = 8
 COARSE_COUNT = 16
-COARSE_PER_UNIT = 2
-LAGS = (1, 16)
+LAG = 16
+"""Steps are looked at from the value before and from the one so many before."""
 FIRST_COUNT = 32
 """Values that only say where the series lives and how wide it is."""
 GRID_COUNT = 256
@@ -30,15 +31,18 @@ GRID_COUNT = 256
 MEMORY_COUNT = 1024
 """Values over which centre and width are averaged."""
 MOST_COUNTED = 60_000
-"""Values at which all counts of a series are halved."""
+"""Values at which all counts of a series are halved, within the next 256."""
 OUTGROWN_RATIO = 16.0
 """Change of the width after which the bins are laid anew."""
 
-_LAGS = np.array(LAGS, dtype=np.int64)[:, None]
-_LAG_BASE = np.arange(len(LAGS), dtype=np.int64)[:, None] * COARSE_COUNT**2
-_RECENT_COUNT = LAGS[-1]
-_LEAST_WIDTH_RATIO = 1e-9
-_LEAST_WIDTH = 1e-150
+EDGES = tuple(sinh(place / 16.0) for place in range(-126, 125))
+"""Bounds of half bins; a fine bin is two of them, a coarse one eight. The first and the last fine bin have none."""
+COARSE_BINS = tuple(min(max((half - 59) // 8, 0), COARSE_COUNT - 1) for half in range(len(EDGES) + 1))
+_EDGE_ARRAY, _COARSE_ARRAY = np.array(EDGES), np.array(COARSE_BINS)
+STEPS_A_LAG = COARSE_COUNT**2
+_BACK = np.array([[1], [LAG]])
+LEAST_WIDTH_RATIO = 1e-9
+LEAST_WIDTH = 1e-150
 
 
 class Novelty:
@@ -48,6 +52,8 @@ class Novelty:
     -ln of the share that the bin (and half of each neighbour), or the steps from the bins 1 and 16 values ago, had so
     far. Centre and width (mean distance from the centre) are learnt over the first 256 values and then kept, so that a
     change is seen as one, until the width is 16 times another. About 1.5 KB a series.
+
+    `SingleNovelty` is the same for one series.
     """
 
     def __init__(self) -> None:
@@ -57,8 +63,8 @@ class Novelty:
         self._grid_centre, self._grid_width = np.zeros(0), np.zeros(0)
         self._seen = np.zeros((0, FINE_COUNT), dtype=np.uint16)
         self._visits = np.zeros((0, COARSE_COUNT), dtype=np.uint16)
-        self._steps = np.zeros((0, len(LAGS), COARSE_COUNT, COARSE_COUNT), dtype=np.uint16)
-        self._recent = np.zeros((0, _RECENT_COUNT), dtype=np.int64)
+        self._steps = np.zeros((0, 2, COARSE_COUNT, COARSE_COUNT), dtype=np.uint16)
+        self._recent = np.zeros((0, LAG), dtype=np.int64)
 
     def nbytes(self) -> int:
         return sum(array.nbytes for array in vars(self).values())
@@ -73,89 +79,104 @@ class Novelty:
         for array in vars(self).values():
             array[rows] = 0
 
-    def surprise(self, rows: Rows, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Surprise of each value, and of the steps to it, in nats, shape (n,); 0 while it is too early to say. Learns them.
+    def adopt(self, row: int, single: SingleNovelty) -> None:
+        """Go on with a series that was looked at alone."""
+        for name in single.__slots__:
+            column = getattr(self, f"_{name}")
+            column[row] = np.reshape(getattr(single, name), column.shape[1:])
+
+    def surprise(self, rows: Rows, values: FloatArray) -> FloatArray:
+        """Surprise of each value, and of the steps to it, in nats, shape (2, n); 0 while it is too early to say. Learns them.
 
         Args:
             rows: Distinct rows, as many as values.
             values: Finite, within +-1e150.
         """
-        self._lay_bins(rows, values)
+        index, age = _index(rows), self._age[rows]
+        youngest = int(age.min())
+        if youngest < GRID_COUNT:
+            self._lay_bins(index[age < GRID_COUNT], values[age < GRID_COUNT])
         places = values - self._grid_centre[rows]
-        np.divide(places, self._grid_width[rows], out=places)
-        np.arcsinh(places, out=places)
-        index, age = _index(rows, len(values)), self._age[rows].copy()
-        is_early = bool(age.min() < FIRST_COUNT + LAGS[-1])
-        of_value = self._look_at_value(index, _bins(places, FINE_PER_UNIT, FINE_COUNT, 1), age, is_early)
-        of_step = self._look_at_steps(index, _bins(places, COARSE_PER_UNIT, COARSE_COUNT, 0), age, is_early)
-        self._learn_scale(rows, values, age)
-        self._keep_in_bounds(index, age)
-        return of_value, of_step
+        places /= self._grid_width[rows]
+        halves = _EDGE_ARRAY.searchsorted(places, side="right")
+        surprise = np.empty((2, len(values)))
+        self._look_at_steps(index, _COARSE_ARRAY.take(halves), age, youngest, surprise[1])
+        self._look_at_value(index, halves, age, youngest, surprise[0])
+        np.log(surprise, out=surprise)
+        surprise[1] *= 0.5
+        self._learn_scale(rows, values, age, youngest)
+        due = index[(age & (GRID_COUNT - 1)) == 0]
+        self._age[rows] += 1
+        if len(due):
+            self._keep_in_bounds(due)
+        return surprise
 
-    def _lay_bins(self, rows: Rows, values: FloatArray) -> None:
+    def _lay_bins(self, young: Index, values: FloatArray) -> None:
         """Bins of young series follow their centre and width."""
-        age = self._age[rows]
-        is_young = age < GRID_COUNT
-        if not is_young.any():
-            return
-        young = _index(rows, len(values))[is_young]
-        self._centre[young] = np.where(age[is_young] == 0, values[is_young], self._centre[young])
+        self._centre[young] = np.where(self._age[young] == 0, values, self._centre[young])
         self._grid_centre[young] = self._centre[young]
-        least = np.maximum(np.abs(self._centre[young]) * _LEAST_WIDTH_RATIO, _LEAST_WIDTH)
+        least = np.maximum(np.abs(self._centre[young]) * LEAST_WIDTH_RATIO, LEAST_WIDTH)
         self._grid_width[young] = np.maximum(self._width[young], least)
 
-    def _look_at_value(self, index: Index, bins: Index, age: Index, is_early: bool) -> FloatArray:
-        seen, at = self._seen.reshape(-1), index * FINE_COUNT + bins
-        own, total = seen.take(at), self._total.take(index)
-        mass = 0.5 * seen.take(at - 1)
-        mass += 0.5 * seen.take(at + 1)
+    def _look_at_value(self, index: Index, halves: Index, age: Index, youngest: int, ratio: FloatArray) -> None:
+        """Count the values, and give 1 / their share so far; 1 while nothing is counted."""
+        seen, at = self._seen.reshape(-1), index * FINE_COUNT
+        halves >>= 1
+        at += halves
+        sides = seen.take(at)
+        at += 1
+        own = seen.take(at)
+        sides += seen.take(at + 1)
+        total = self._total.take(index)
+        mass = sides * 0.5
         mass += own
-        surprise: FloatArray = np.log((total + 1.0) / (mass + 0.5))
-        is_counted = age >= FIRST_COUNT if is_early else 1
+        mass += 0.5
+        is_counted = age >= FIRST_COUNT if youngest < FIRST_COUNT else 1
         seen[at] = own + is_counted
+        np.add(total, 1.0, out=ratio)
         self._total[index] = total + is_counted
-        surprise *= is_counted
-        return surprise
+        ratio /= mass
+        if youngest < FIRST_COUNT:
+            ratio[age < FIRST_COUNT] = 1.0
 
-    def _look_at_steps(self, index: Index, bins: Index, age: Index, is_early: bool) -> FloatArray:
+    def _look_at_steps(self, index: Index, bins: Index, age: Index, youngest: int, ratio: FloatArray) -> None:
+        """Count the steps, and give 1 / (share of the one from the value before x share of the one from 16 before)."""
         recent, visits, steps = self._recent.reshape(-1), self._visits.reshape(-1), self._steps.reshape(-1)
-        ring = index * _RECENT_COUNT
-        before = recent.take(ring + ((age - _LAGS) & (_RECENT_COUNT - 1)))
-        before += index * COARSE_COUNT
-        at = before * COARSE_COUNT + _LAG_BASE
-        at += index * ((len(LAGS) - 1) * COARSE_COUNT**2) + bins
+        ring = index * LAG
+        before = recent.take(ring + ((age - _BACK) & (LAG - 1)))
+        before += ring
+        at = before * COARSE_COUNT
+        at += ring * COARSE_COUNT + bins
+        at[1] += STEPS_A_LAG
         taken = steps.take(at)
-        ratio = (visits.take(before) + 4.0) / (taken + 0.5)
-        is_counted = age - _LAGS >= FIRST_COUNT if is_early else 1
-        if is_early:
-            ratio[~is_counted] = 1.0
+        ratios = visits.take(before) + 4.0
+        ratios /= taken + 0.5
+        is_counted = age - _BACK >= FIRST_COUNT if youngest < FIRST_COUNT + LAG else 1
+        if youngest < FIRST_COUNT + LAG:
+            ratios[~is_counted] = 1.0
         steps[at] = taken + is_counted
-        visits[index * COARSE_COUNT + bins] += (age >= FIRST_COUNT).astype(np.uint16)
-        recent[ring + (age & (_RECENT_COUNT - 1))] = bins
-        surprise: FloatArray = np.log(ratio.prod(axis=0))
-        surprise /= len(LAGS)
-        return surprise
+        visits[ring + bins] += (age >= FIRST_COUNT).astype(np.uint16)
+        recent[ring + (age & (LAG - 1))] = bins
+        np.multiply(ratios[0], ratios[1], out=ratio)
 
-    def _learn_scale(self, rows: Rows, values: FloatArray, age: Index) -> None:
-        weight = np.maximum(1.0 / MEMORY_COUNT, 1.0 / (age + 1.0))
+    def _learn_scale(self, rows: Rows, values: FloatArray, age: Index, youngest: int) -> None:
+        is_old = youngest >= MEMORY_COUNT
+        weight = 1.0 / MEMORY_COUNT if is_old else np.maximum(1.0 / MEMORY_COUNT, 1.0 / (age + 1.0))
         distance = values - self._centre[rows]
-        self._width[rows] += weight * (np.abs(distance) - self._width[rows])
-        self._centre[rows] += weight * distance
-        self._age[rows] += 1
+        change = np.abs(distance)
+        change -= self._width[rows]
+        change *= weight
+        self._width[rows] += change
+        distance *= weight
+        self._centre[rows] += distance
 
-    def _keep_in_bounds(self, index: Index, age: Index) -> None:
+    def _keep_in_bounds(self, due: Index) -> None:
         """Halve counts before they overflow; start again where the series has outgrown its bins."""
-        is_full = self._total[index] >= MOST_COUNTED
-        if is_full.any():
-            self._halve(index[is_full])
-        is_due = (age & (GRID_COUNT - 1)) == 0
-        if is_due.any():
-            self._start_where_outgrown(index[is_due & (age >= 2 * GRID_COUNT)])
-
-    def _halve(self, full: Index) -> None:
+        full = due[self._total[due] >= MOST_COUNTED]
         self._total[full] //= 2
         for counts in (self._seen, self._visits, self._steps):
             counts[full] //= 2
+        self._start_where_outgrown(due[self._age[due] > 2 * GRID_COUNT])
 
     def _start_where_outgrown(self, due: Index) -> None:
         width, laid = self._width[due], self._grid_width[due]
@@ -164,29 +185,5 @@ class Novelty:
             array[gone] = 0
 
 
-def _bins(places: FloatArray, per_unit: int, count: int, margin: int) -> Index:
-    """Bin of each place; `margin` bins at each end stay empty, so that every bin has neighbours."""
-    bins = np.floor(places * per_unit + (0.5 + count // 2))
-    clipped: Index = np.clip(bins, margin, count - 1 - margin, out=bins).astype(np.int64)
-    return clipped
-
-
-def _index(rows: Rows, count: int) -> Index:
-    return np.arange(count) if isinstance(rows, slice) else rows
-
-
-def rows_of(slots: Index) -> Rows:
-    """The same rows as a slice where they are 0, 1, 2, ..., which spares gathering them."""
-    count = len(slots)
-    in_order = count > 0 and slots[0] == 0 and slots[-1] == count - 1 and bool((slots[1:] - slots[:-1] == 1).all())
-    return slice(0, count) if in_order else slots
-
-
-def grown(array: NDArray[T], row_count: int, axis: int = 0) -> NDArray[T]:
-    """The array with at least so many rows (zeros), at least doubled when it must grow."""
-    have = array.shape[axis]
-    if have >= row_count:
-        return array
-    shape = list(array.shape)
-    shape[axis] = max(row_count, 2 * have) - have
-    return np.concatenate((array, np.zeros(shape, dtype=array.dtype)), axis=axis)
+def _index(rows: Rows) -> Index:
+    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows

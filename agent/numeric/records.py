@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.numeric.novelty import grown
+from agent.numeric.growing import grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FloatArray
     from agent.numeric.row_table import Rows
+    from agent.numeric.single_records import SingleRecords
 
 __all__ = ["Records", "required_excess"]
 
@@ -20,8 +21,8 @@ START_COUNT = 100
 """Values of a series before its ranges are opened."""
 MEMORY_COUNT = 100_000
 """Values in which an extreme fades by 63 % towards where the series is now."""
-_LEAST_RANGE_RATIO = 1e-6
-_LEAST_RANGE = 1e-150
+LEAST_RANGE_RATIO = 1e-6
+LEAST_RANGE = 1e-150
 
 
 def required_excess(age: NDArray[np.int64], tail_count: int, least: float) -> FloatArray:
@@ -42,6 +43,8 @@ def required_excess(age: NDArray[np.int64], tail_count: int, least: float) -> Fl
 class Records:
     """Smooths each view and keeps the highest and the lowest that it has been.
 
+    `SingleRecords` is the same for one series.
+
     Args:
         smoothing_counts: Values over which each view is smoothed (exponentially, weight 2 / (count + 1)), one a view, >= 1.
         two_sided_count: For so many of the first views, falling below the range counts as well.
@@ -49,44 +52,60 @@ class Records:
 
     def __init__(self, smoothing_counts: tuple[int, ...], two_sided_count: int) -> None:
         self._weights = np.array([[2.0 / (count + 1.0)] for count in smoothing_counts])
-        self._two_sided = slice(0, two_sided_count)
-        self.smooth, self._high, self._low = (np.zeros((len(smoothing_counts), 0)) for _ in range(3))
+        self._settled_age = max(smoothing_counts)
+        self._two_sided_count = two_sided_count
+        self._smooth = np.zeros((len(smoothing_counts), 0))
+        self._bounds = np.zeros((2, len(smoothing_counts), 0))
 
     def nbytes(self) -> int:
-        return self.smooth.nbytes + self._high.nbytes + self._low.nbytes
+        return self._smooth.nbytes + self._bounds.nbytes
 
     def reserve(self, row_count: int) -> None:
         """Have at least so many rows."""
-        for name in ("smooth", "_high", "_low"):
-            setattr(self, name, grown(getattr(self, name), row_count, axis=1))
+        self._smooth, self._bounds = grown(self._smooth, row_count, axis=1), grown(self._bounds, row_count, axis=2)
+
+    def adopt(self, row: int, single: SingleRecords) -> None:
+        """Go on with a series that was looked at alone."""
+        self._smooth[:, row], self._bounds[0, :, row] = single.smooth, single.high
+        self._bounds[1, :, row] = [-low for low in single.low]
 
     def excess(self, rows: Rows, views: FloatArray, age: NDArray[np.int64]) -> FloatArray:
-        """Largest excess of any view over its range, in units of that range, shape (n,); <= 0 inside. Learns the values.
+        """Largest excess of any view over its range, in units of that range, shape (n,); 0 inside. Learns the values.
 
         Args:
             rows: Distinct rows, n of them.
-            views: Newest value of each view, shape (views, n), finite, within +-1e150.
+            views: Newest value of each view, shape (views, n), finite, within +-1e150. Overwritten.
             age: Values that each row has had before; 0 starts it afresh.
         """
-        smooth, high, low = self.smooth[:, rows], self._high[:, rows], self._low[:, rows]
-        smooth += np.maximum(self._weights, 1.0 / (age + 1.0)) * (views - smooth)
-        is_young = age <= START_COUNT
-        if is_young.any():
-            np.copyto(high, smooth, where=is_young)
-            np.copyto(low, smooth, where=is_young)
-        width = high - low
-        least = np.abs(smooth)
-        least *= _LEAST_RANGE_RATIO
-        least += _LEAST_RANGE
-        np.maximum(width, least, out=width)
-        over, under = smooth - high, low - smooth
-        high += over / MEMORY_COUNT
-        low -= under / MEMORY_COUNT
-        np.maximum(high, smooth, out=high)
-        np.minimum(low, smooth, out=low)
-        np.maximum(over[self._two_sided], under[self._two_sided], out=over[self._two_sided])
-        over /= width
+        smooth, bounds, youngest = self._smooth[:, rows], self._bounds[:, :, rows], int(age.min())
+        views -= smooth
+        is_settled = youngest >= self._settled_age
+        views *= self._weights if is_settled else np.maximum(self._weights, 1.0 / (age + 1.0))
+        smooth += views
+        both = np.empty(bounds.shape)
+        both[0] = smooth
+        np.negative(smooth, out=both[1])
+        if youngest <= START_COUNT:
+            np.copyto(bounds, both, where=age <= START_COUNT)
+        over = both - bounds
+        found = self._found(over, bounds, smooth)
+        over /= MEMORY_COUNT
+        bounds += over
+        np.maximum(bounds, both, out=bounds)
         if not isinstance(rows, slice):
-            self.smooth[:, rows], self._high[:, rows], self._low[:, rows] = smooth, high, low
-        found: FloatArray = over.max(axis=0)
+            self._smooth[:, rows], self._bounds[:, :, rows] = smooth, bounds
+        return found
+
+    def _found(self, over: FloatArray, bounds: FloatArray, smooth: FloatArray) -> FloatArray:
+        """Excess of those few that are outside, and 0 for the others."""
+        counted, found = self._two_sided_count, np.zeros(smooth.shape[1])
+        is_out = over[0] > 0.0
+        is_out[:counted] |= over[1, :counted] > 0.0
+        columns = np.flatnonzero(is_out.any(axis=0))
+        if len(columns):
+            width = bounds[0].take(columns, axis=1) + bounds[1].take(columns, axis=1)
+            least = np.abs(smooth.take(columns, axis=1)) * LEAST_RANGE_RATIO + LEAST_RANGE
+            most = over[0].take(columns, axis=1)
+            np.maximum(most[:counted], over[1, :counted].take(columns, axis=1), out=most[:counted])
+            found[columns] = (most / np.maximum(width, least)).max(axis=0)
         return found

@@ -63,4 +63,6 @@ class RowTable:
 
 def as_slice(rows: NDArray[np.int64]) -> Rows:
     """The same rows as a slice where they are 0, 1, 2, ..., which spares the engine a gather."""
-    return slice(0, len(rows)) if np.array_equal(rows, np.arange(len(rows))) else rows
+    count = len(rows)
+    is_likely = count > 0 and rows[0] == 0 and rows[-1] == count - 1
+    return slice(0, count) if is_likely and np.array_equal(rows, np.arange(count)) else rows

@@ -23,8 +23,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def make(config: Config, _context: PluginContext) -> Detector:
     """Build the detector."""
     from plugins.detectors.rebellion.detector import RangeDetector
+    from plugins.detectors.rebellion.rule import Rule
 
-    return RangeDetector(config.tail_count, config.least_excess_ratio, config.warm_up_count, config.refractory_count)
+    rule = Rule(config.tail_count, config.least_excess_ratio, config.warm_up_count, config.refractory_count)
+    return RangeDetector(rule)
 
 
 @hookimpl

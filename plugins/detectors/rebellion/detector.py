@@ -6,8 +6,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.numeric.novelty import Novelty, grown, rows_of
+from agent.numeric.growing import grown
+from agent.numeric.novelty import Novelty
 from agent.numeric.records import Records, required_excess
+from agent.numeric.row_table import as_slice
+from plugins.detectors.rebellion.rule import (
+    HALF_SCORE_NATS,
+    LARGEST,
+    LEARNING_COUNT,
+    LEVEL_COUNTS,
+    SCORE_COUNT,
+    SCORE_WEIGHT,
+    STEP_COUNTS,
+    TWO_SIDED_COUNT,
+    VIEW_COUNTS,
+    Rule,
+)
+from plugins.detectors.rebellion.single_series import SingleSeries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,40 +32,32 @@ if TYPE_CHECKING:
 
 __all__ = ["RangeDetector"]
 
-LEVEL_COUNTS = (1, 8, 64)
-VALUE_COUNTS = (1, 4)
-STEP_COUNTS = (16,)
-"""Values over which the level, the surprise of the values and that of the steps are smoothed: one view each."""
-SCORE_COUNT = 64
-LEARNING_COUNT = 32
-"""Values before the first score."""
-_HALF_SCORE_NATS = 4.0
-_LARGEST = 1e150
+FEW_COUNT = 8
+"""Fewer series than this are looked at one by one."""
+BLOCK_COUNT = 2048
+"""Series that are looked at together; what is computed of them stays in the processor's cache."""
 
 
 class RangeDetector:
     """Watches level and surprise of each series at several scales; see the README for what that means.
 
+    A few series are looked at one by one in plain Python, which costs a tenth of NumPy's calls; from 8 on, all together.
+
     Args:
-        tail_count: It alerts at what has a chance below 1 in so many, > 1.
-        least_excess: Least excess over the range, in units of the range, >= 0.
-        warm_up_count: Values of a series before its first alert, >= 1.
-        refractory_count: Values after an alert without another, >= 0.
+        rule: When to alert.
     """
 
-    def __init__(self, tail_count: int, least_excess: float, warm_up_count: int, refractory_count: int) -> None:
-        self._tail_count = tail_count
-        self._least_excess = least_excess
-        self._warm_up_count = warm_up_count
-        self._refractory_count = refractory_count
-        self._records = Records(LEVEL_COUNTS + VALUE_COUNTS + STEP_COUNTS, len(LEVEL_COUNTS))
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._singles: dict[int, SingleSeries] = {}
+        self._records = Records(VIEW_COUNTS, TWO_SIDED_COUNT)
         self._novelty = Novelty()
         self._age = np.zeros(0, dtype=np.int64)
         self._quiet_until = np.zeros(0, dtype=np.int64)
         self._severity = np.zeros(0)
 
     def nbytes(self) -> int:
-        """Bytes held for all series."""
+        """Bytes held for all series that are looked at together."""
         own = self._age.nbytes + self._quiet_until.nbytes + self._severity.nbytes
         return own + self._records.nbytes() + self._novelty.nbytes()
 
@@ -59,50 +66,99 @@ class RangeDetector:
 
         NaN and no alert for a value that is not finite, which is not learnt. What is beyond +-1e150 counts as that.
         """
+        if len(slots) < FEW_COUNT and not len(self._age):
+            return self._learn_few(slots.tolist(), values.tolist())
+        if not len(slots):
+            return np.empty(0), np.empty(0, dtype=bool)
+        self._reserve(int(slots.max()) + 1)
+        if values.min() >= -LARGEST and values.max() <= LARGEST:
+            return self._learn_in_blocks(as_slice(slots), values)
         score, alert = np.full(len(slots), np.nan), np.zeros(len(slots), dtype=bool)
         usable = np.isfinite(values)
-        if usable.all():
-            rows, known = rows_of(slots), values
-        else:
-            rows, known = slots[usable], values[usable]
-        if len(known):
-            self._reserve(int(slots.max()) + 1)
-            score[usable], alert[usable] = self._learn(rows, np.clip(known, -_LARGEST, _LARGEST))
+        if usable.any():
+            known = np.clip(values[usable], -LARGEST, LARGEST)
+            score[usable], alert[usable] = self._learn_in_blocks(slots[usable], known)
         return score, alert
 
     def forget(self, slots: NDArray[np.int64], /) -> None:
         """Drop what was learnt of these rows; rows never seen are fine."""
+        for slot in slots.tolist() if self._singles else ():
+            self._singles.pop(slot, None)
         known = slots[slots < len(self._age)]
         self._age[known] = self._quiet_until[known] = 0
         self._severity[known] = 0.0
         self._novelty.clear(known)
 
+    def _learn_few(self, slots: list[int], values: list[float]) -> tuple[FloatArray, NDArray[np.bool_]]:
+        singles = self._singles
+        score, alert = np.empty(len(slots)), np.empty(len(slots), dtype=bool)
+        for place, slot in enumerate(slots):
+            single = singles.get(slot)
+            if single is None:
+                single = singles[slot] = SingleSeries(self._rule)
+            score[place], alert[place] = single.learn_and_score(values[place])
+        if len(singles) >= FEW_COUNT:
+            self._reserve(max(singles) + 1)
+        return score, alert
+
     def _reserve(self, row_count: int) -> None:
+        """Have at least so many rows; whoever was looked at alone moves to its own."""
+        row_count = max(row_count, 1 + max(self._singles, default=0))
         if row_count <= len(self._age):
             return
         self._age, self._quiet_until = grown(self._age, row_count), grown(self._quiet_until, row_count)
         self._severity = grown(self._severity, row_count)
         self._records.reserve(row_count)
         self._novelty.reserve(row_count)
+        for row, single in self._singles.items():
+            self._adopt(row, single)
+        self._singles.clear()
+
+    def _adopt(self, row: int, single: SingleSeries) -> None:
+        self._age[row], self._quiet_until[row], self._severity[row] = single.age, single.quiet_until, single.severity
+        self._records.adopt(row, single.records)
+        self._novelty.adopt(row, single.novelty)
+
+    def _learn_in_blocks(self, rows: Rows, values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        if len(values) <= BLOCK_COUNT:
+            return self._learn(rows, values)
+        starts = range(0, len(values), BLOCK_COUNT)
+        parts = [self._learn(_part(rows, start), values[start : start + BLOCK_COUNT]) for start in starts]
+        return np.concatenate([score for score, _ in parts]), np.concatenate([alert for _, alert in parts])
 
     def _learn(self, rows: Rows, values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        age = self._age[rows].copy()
-        of_value, of_step = self._novelty.surprise(rows, values)
-        views = np.empty((len(LEVEL_COUNTS + VALUE_COUNTS + STEP_COUNTS), len(values)))
+        rule, age = self._rule, self._age[rows]
+        surprise = self._novelty.surprise(rows, values)
+        views = np.empty((len(VIEW_COUNTS), len(values)))
         views[: len(LEVEL_COUNTS)] = values
-        views[len(LEVEL_COUNTS) : -len(STEP_COUNTS)] = of_value
-        views[-len(STEP_COUNTS) :] = of_step
+        views[len(LEVEL_COUNTS) : -len(STEP_COUNTS)] = surprise[0]
+        views[-len(STEP_COUNTS) :] = surprise[1]
         excess = self._records.excess(rows, views, age)
-        alert = (excess > self._least_excess) & (age >= self._warm_up_count) & (age >= self._quiet_until[rows])
+        alert = excess > rule.least_excess
         if alert.any():
-            alert &= excess > required_excess(age, self._tail_count, self._least_excess)
-            self._quiet_until[rows] = np.where(alert, age + self._refractory_count, self._quiet_until[rows])
-        score = self._score(rows, of_value, age)
+            alert &= (age >= rule.warm_up_count) & (age >= self._quiet_until[rows])
+            alert &= excess > required_excess(age, rule.tail_count, rule.least_excess)
+            self._quiet_until[rows] = np.where(alert, age + rule.refractory_count, self._quiet_until[rows])
+        score = self._score(rows, surprise[0], age)
         self._age[rows] += 1
         return score, alert
 
     def _score(self, rows: Rows, surprise: FloatArray, age: NDArray[np.int64]) -> FloatArray:
+        youngest = int(age.min())
+        weight = SCORE_WEIGHT if youngest >= SCORE_COUNT else np.maximum(SCORE_WEIGHT, 1.0 / (age + 1.0))
         severity = self._severity[rows]
-        severity = severity + np.maximum(2.0 / (SCORE_COUNT + 1.0), 1.0 / (age + 1.0)) * (surprise - severity)
-        self._severity[rows] = severity
-        return np.where(age >= LEARNING_COUNT, severity / (severity + _HALF_SCORE_NATS), np.nan)
+        surprise -= severity
+        surprise *= weight
+        surprise += severity
+        self._severity[rows] = surprise
+        score: FloatArray = surprise / (surprise + HALF_SCORE_NATS)
+        if youngest < LEARNING_COUNT:
+            score[age < LEARNING_COUNT] = np.nan
+        return score
+
+
+def _part(rows: Rows, start: int) -> Rows:
+    """The rows of one block."""
+    if isinstance(rows, slice):
+        return slice(start, min(start + BLOCK_COUNT, rows.stop))
+    return rows[start : start + BLOCK_COUNT]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.growing import grown
 from agent.numeric.incidents import Incidents
-from agent.numeric.novelty import grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

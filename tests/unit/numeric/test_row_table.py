@@ -29,7 +29,8 @@ def test_it_is_a_dictionary_whose_rows_are_given_out_again(steps):
 
 def test_rows_in_a_row_are_a_slice():
     assert as_slice(np.arange(3)) == slice(0, 3)
-    assert as_slice(np.array([0, 2])).tolist() == [0, 2]
+    for rows in ([], [0, 2], [1, 2, 3], [0, 2, 1], [0, 3, 1, 3], [3, 1, 2, 0]):
+        assert as_slice(np.array(rows)).tolist() == rows
 
 
 def test_an_id_named_twice_is_removed_once():

@@ -1,0 +1,59 @@
+"""The rule of the default detector for one series, in plain Python."""
+
+from __future__ import annotations
+
+from math import isfinite, nan
+
+import numpy as np
+
+from agent.numeric.records import required_excess
+from agent.numeric.single_novelty import SingleNovelty
+from agent.numeric.single_records import SingleRecords
+from plugins.detectors.rebellion.rule import (
+    HALF_SCORE_NATS,
+    LARGEST,
+    LEARNING_COUNT,
+    SCORE_COUNT,
+    SCORE_WEIGHT,
+    TWO_SIDED_COUNT,
+    VIEW_COUNTS,
+    Rule,
+)
+
+__all__ = ["SingleSeries"]
+
+
+class SingleSeries:
+    """What `RangeDetector` keeps of one series; the same results to the last bit, an order of magnitude quicker for one."""
+
+    __slots__ = ("_rule", "age", "novelty", "quiet_until", "records", "severity")
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self.novelty, self.records = SingleNovelty(), SingleRecords(VIEW_COUNTS, TWO_SIDED_COUNT)
+        self.age = self.quiet_until = 0
+        self.severity = 0.0
+
+    def learn_and_score(self, value: float) -> tuple[float, bool]:
+        """Score, NaN while it is learning, and whether it alerts. A value that is not finite has no score and is not learnt."""
+        if not isfinite(value):
+            return nan, False
+        if not -LARGEST <= value <= LARGEST:
+            value = LARGEST if value > 0 else -LARGEST
+        age = self.age
+        of_value, of_steps = self.novelty.surprise(value)
+        excess = self.records.excess((value, value, value, of_value, of_steps), age)
+        alert = excess > self._rule.least_excess and self._is_alert(excess, age)
+        severity, weight = self.severity, SCORE_WEIGHT if age >= SCORE_COUNT else max(SCORE_WEIGHT, 1.0 / (age + 1.0))
+        self.severity = severity = severity + weight * (of_value - severity)
+        self.age = age + 1
+        return severity / (severity + HALF_SCORE_NATS) if age >= LEARNING_COUNT else nan, alert
+
+    def _is_alert(self, excess: float, age: int) -> bool:
+        rule = self._rule
+        if age < max(rule.warm_up_count, self.quiet_until):
+            return False
+        alert = excess > float(required_excess(np.array([age]), rule.tail_count, rule.least_excess)[0])
+        if alert:
+            self.quiet_until = age + rule.refractory_count
+        return alert
