@@ -128,6 +128,8 @@ class Demo:
             continue
 
     async def _print(self) -> None:
+        """A line a second from the moment the hub first listens: before that its silence is no news."""
+        await self._hub_listens()
         while not await _either(self.stop, 1.0):
             say(await asyncio.to_thread(self._flow))
 
