@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-resilience bench-sampling bench-transformer
+.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -72,6 +72,12 @@ bench-detect: $(VENV)/run.stamp
 ## make bench-forecast   forecasts and predicted failures beside simpler ones; DATA=nab_dev.zip
 bench-forecast: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/forecast_bench.py $(if $(wildcard $(DATA)),--data "$(DATA)")
+
+## make bench-hub   what one core of a hub takes from 1,000 agents; AGENTS=1000 SERIES=200
+AGENTS ?= 1000
+SERIES ?= 200
+bench-hub: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/hub_bench.py --agents $(AGENTS) --series $(SERIES)
 
 ## make bench-collectors   what each collector costs a tick
 bench-collectors: $(VENV)/run.stamp

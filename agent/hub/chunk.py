@@ -100,12 +100,14 @@ def join(chunks: Sequence[Chunk]) -> Chunk:
     """Chunks, at least one, as a single one; times that they share stay apart."""
     ids = np.unique(np.concatenate([chunk.ids for chunk in chunks]))
     times = np.concatenate([chunk.times_ns for chunk in chunks])
-    order = np.argsort(times, kind="stable")
     names = {name for chunk in chunks for name in chunk.columns}
     if any(len(chunk.ids) != len(ids) for chunk in chunks) and "values" in names:
         names.add("weights")
-    columns = {name: _joined(chunks, ids, name)[:, order] for name in sorted(names)}
-    return Chunk(ids, times[order], columns)
+    columns = {name: _joined(chunks, ids, name) for name in sorted(names)}
+    if (np.diff(times) < 0).any():
+        order = np.argsort(times, kind="stable")
+        times, columns = times[order], {name: column[:, order] for name, column in columns.items()}
+    return Chunk(ids, times, columns)
 
 
 def encode(chunk: Chunk) -> bytes:

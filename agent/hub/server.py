@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+from asyncio import sslproto
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ _HANDSHAKE_WITHIN_S = 10.0
 _CLOSE_WITHIN_S = 2.0
 _PING_EVERY_S = 10.0
 _UPKEEP_EVERY_S = 60.0
+_TLS_READ_BYTES = 32_768
+"""asyncio holds so much for each connection; its own 256 KiB are for downloads, not for a fleet that idles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,7 @@ class Hub:
 
     async def _listen(self, parts: _Parts) -> Server:
         listen = self._access.listen
+        sslproto.SSLProtocol.max_size = _TLS_READ_BYTES
         try:
             return await serve(
                 parts.handle,

@@ -28,6 +28,7 @@ __all__ = ["SqliteStore"]
 
 _INSERT_BATCH = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_EVENT = "INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _ADD_TALLY = """
 UPDATE agent SET points_total = points_total + ?, batches_total = batches_total + ?,
     duplicates_total = duplicates_total + ?, gap_points_total = gap_points_total + ?,
@@ -191,7 +192,3 @@ class SqliteStore:
                 for agent_id, t in self._tallies.items()
             ],
         )
-
-
-def _json(labels: dict[str, str]) -> str:
-    return json.dumps(labels, sort_keys=True, ensure_ascii=False)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from structlog.testing import capture_logs
 
+from agent.hub import writer as writer_module
 from agent.hub.store import StoreError
 from agent.hub.writer import Writer
 from agent.testing.clock import FakeClock
@@ -81,6 +82,17 @@ async def test_what_arrives_during_a_transaction_shares_the_next_one(log):
         await asyncio.gather(first, *rest)
         assert running.store.transactions == [["a"], ["b", "c", "d"]]
         assert running.writer.stats.jobs == 4
+
+
+async def test_after_a_shared_transaction_the_next_waits_for_more(log, monkeypatch):
+    monkeypatch.setattr(writer_module, "_GATHER_S", 0.2)
+    async with Running(log) as running:
+        await asyncio.gather(running.note("a"), running.note("b"))
+        third = running.note("c")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await asyncio.gather(third, running.note("d"))
+        assert running.store.transactions == [["a", "b"], ["c", "d"]]
 
 
 async def test_a_job_that_raises_costs_itself_alone(log):
