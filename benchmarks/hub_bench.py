@@ -1,8 +1,8 @@
-"""What the hub does with many agents on one core: python benchmarks/hub_bench.py [--agents 1000] [--series 200] [--seconds 66]
+"""What the hub does with many agents on one core: python benchmarks/hub_bench.py [--agents 1000] [--series 200] [--seconds 75]
 
 The hub is a process of its own, pinned to one core; the agents are another, on the next core (on the same one where there is no
 other), and speak the real protocol over real sockets. The store is the embedded one, in a temporary folder, and holds an hour of
-`--history-agents` agents before it starts. Upkeep runs once a minute, so from 66 seconds on its work is in the figures.
+`--history-agents` agents before it starts. Upkeep runs once a minute, so from some 65 seconds on its work is in the figures.
 
 `core waited` is how long the hub was ready to run and not let, for others' sake: above a few percent the machine was busy with
 something else, and times say little. Shares of a core are CPU time and hold even then.
@@ -231,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--series", type=int, default=200, help="of each agent")
-    parser.add_argument("--seconds", type=int, default=66, help="how long the agents send")
+    parser.add_argument("--seconds", type=int, default=75, help="how long the agents send")
     parser.add_argument("--history-agents", type=int, default=10, help="how many are in the store before that")
     parser.add_argument("--history-minutes", type=int, default=60, help="of how long")
     parser.add_argument("--idle", type=int, default=1000, help="connections for the figures of memory")

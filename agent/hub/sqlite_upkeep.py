@@ -32,7 +32,7 @@ BATCH_COLUMNS = "agent_id, epoch_id, seq, 0, time_ns, received_ns, ids, points, 
 
 _STEP_ROWS = 1000
 _STEP_BYTES = 4_194_304
-_STEP_CELLS = 4
+_STEP_CELLS = 2
 _GROUP_CELLS = 2_000_000
 _MAX_NS = 2**63 - 1
 _EXPIRE_ROWS = 500
