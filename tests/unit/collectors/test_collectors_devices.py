@@ -16,7 +16,8 @@ from plugins.collectors.file_descriptors import FileDescriptors
 from plugins.collectors.pressure import Config as PressureConfig
 from plugins.collectors.pressure import Pressure
 from plugins.collectors.processes import Config as ProcessesConfig
-from plugins.collectors.processes.collector import Processes, parsed
+from plugins.collectors.processes.collector import Processes
+from plugins.collectors.processes.table import parsed
 from plugins.collectors.sensors import Sensors
 from plugins.collectors.swap import Config as SwapConfig
 from plugins.collectors.swap import Swap
