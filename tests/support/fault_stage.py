@@ -97,11 +97,15 @@ class Verdict:
 
 
 class FaultHub:
-    """A hub process; its journal of what it stored, in its order, goes to `stored.jsonl` in the folder, its log to `log`."""
+    """A hub process; its journal of what it stored, in its order, goes to `stored.jsonl` in the folder, its log to `log`.
 
-    def __init__(self, folder: Path, port: int, die_after: int = 0) -> None:
-        script = Path(__file__).with_name("fault_hub.py")
-        command = [sys.executable, str(script), str(folder / "hub"), str(port), str(die_after)]
+    Args:
+        versions: Of the protocol, "OLDEST-NEWEST"; "" = its own.
+    """
+
+    def __init__(self, folder: Path, port: int, die_after: int = 0, versions: str = "") -> None:
+        program = _speaking(versions, str(Path(__file__).with_name("fault_hub.py")))
+        command = [sys.executable, *program, str(folder / "hub"), str(port), str(die_after)]
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.log: list[str] = []
         self._listens = threading.Event()
@@ -135,6 +139,13 @@ class FaultHub:
                 else:
                     self.log.append(line)
                 self._listens.set()
+
+
+def _speaking(versions: str, *program: str) -> list[str]:
+    """What the interpreter is given for a program that speaks these versions of the protocol."""
+    if not versions:
+        return list(program)
+    return [str(Path(__file__).with_name("other_version.py")), versions, *(part for part in program if part != "-m")]
 
 
 def limit_files(pid: int, size_bytes: int) -> None:
@@ -214,13 +225,14 @@ class Stage:
     def __exit__(self, *facts: object) -> None:
         self._stack.__exit__(None, None, None)
 
-    def start_hub(self, die_after: int = 0) -> FaultHub:
-        self.hub = FaultHub(self.folder, self.hub_port, die_after)
+    def start_hub(self, die_after: int = 0, versions: str = "") -> FaultHub:
+        self.hub = FaultHub(self.folder, self.hub_port, die_after, versions)
         self._stack.callback(self.hub.close)
         return self.hub
 
-    def start_agent(self) -> Process:
-        self.agent = self._stack.enter_context(Process("agent", "--config", str(self.config)))
+    def start_agent(self, versions: str = "") -> Process:
+        program = _speaking(versions, "-m", "agent.cli")
+        self.agent = self._stack.enter_context(Process("agent", "--config", str(self.config), program=program))
         self.agent.wait_for("agent.started")
         return self.agent
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,11 +20,21 @@ PATIENCE_S = 30.0
 
 
 class Process:
-    """One process whose log lines are JSON; use it as a context manager, which kills what is still there."""
+    """One process whose log lines are JSON; use it as a context manager, which kills what is still there.
 
-    def __init__(self, *arguments: str, python: str = sys.executable, environ: dict[str, str] | None = None) -> None:
+    Args:
+        program: What the interpreter is given before the arguments.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        python: str = sys.executable,
+        program: Sequence[str] = ("-m", "agent.cli"),
+        environ: dict[str, str] | None = None,
+    ) -> None:
         self._child = subprocess.Popen(
-            [python, "-m", "agent.cli", *arguments],
+            [python, *program, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -128,7 +128,7 @@ class RebellionSink:
         except asyncio.CancelledError:
             link.abort()
             raise
-        self._connector.opened(last_seq=link.session.acked_seq)
+        self._connector.opened(last_seq=link.session.acked_seq, version=link.session.version)
         return link
 
     def _new_session(self, socket: ClientConnection, epoch: str) -> AgentSession:
