@@ -220,6 +220,10 @@ class Sampler(Protocol):
 
     A sampler with a true attribute `works_in_stretches` chooses as well within any stretch of time as over the whole; a large
     buffer then shows it one stretch at a time, so that no single call takes long.
+
+    Its attribute `method` says what its choice is good for, and with that how the hub makes statistics of it: `PointFlag.DRAWN`,
+    `SHAPED`, `MERGED`, or `CHOSEN`, which is also meant when there is none. How far what was left out is from the straight lines
+    between what is kept is measured by the buffer.
     """
 
     def keep(self, block: Block, budget: int, /) -> Kept:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     IdArray = NDArray[np.uint32]
     FloatArray = NDArray[np.float64]
     FlagArray = NDArray[np.uint8]
+    BoundArray = NDArray[np.float32]
 
 __all__ = [
     "Batch",
@@ -63,6 +64,14 @@ class PointFlag(IntFlag):
     """Critical lane: never sampled away (the agent's own health)."""
     BULK = 4
     """Bulk lane: sampled away before the normal lane, down to the twentieth of the room that is its own."""
+    DRAWN = 8
+    """Kept by chance, as likely as its weight says: counts, sums and means by weight are unbiased."""
+    SHAPED = 16
+    """Kept because straight lines from kept point to kept point stay close to all the others: a mean over time is right."""
+    MERGED = 32
+    """Not measured as such: the mean of the points that its weight counts."""
+    CHOSEN = 64
+    """Kept by another rule (the newest, the most important): its weight says how many, not what they were like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +115,9 @@ class Batch:
         values: Shape (n,), float64, finite.
         flags: `PointFlag` bits, shape (n,), uint8; None when all are 0.
         weights: How many produced points each one stands for, shape (n,), float64, >= 1; None when all are 1.
+        bounds: How far a produced point may be from the straight line to this point from the one kept before it of its series, in
+            the series' unit, shape (n,), float32, >= 0; NaN: not known, neither there nor on the way to the next; None: 0
+            throughout, as nothing was left out.
     """
 
     time_ns: int
@@ -114,6 +126,7 @@ class Batch:
     values: FloatArray
     flags: FlagArray | None = None
     weights: FloatArray | None = None
+    bounds: BoundArray | None = None
 
     @property
     def points(self) -> int:

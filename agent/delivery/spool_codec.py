@@ -72,6 +72,7 @@ def critical_part(frame: Frame) -> Frame | None:
         values=np.frombuffer(message.values, "<f8")[stays].tobytes(),
         flags=np.frombuffer(message.flags, np.uint8)[stays].tobytes(),
         weights=None if message.weights is None else np.frombuffer(message.weights, "<f8")[stays].tobytes(),
+        bounds=None if message.bounds is None else np.frombuffer(message.bounds, "<f4")[stays].tobytes(),
     )
     return frame._replace(points=int(stays.sum()), lane=Lane.CRITICAL, payload=_bytes(_codec.encode(part)))
 
@@ -129,7 +130,8 @@ class SpoolSeries:
         values = np.frombuffer(message.values, "<f8").astype(np.float64)[is_known]
         flags = None if message.flags is None else np.frombuffer(message.flags, np.uint8)[is_known]
         weights = None if message.weights is None else np.frombuffer(message.weights, "<f8")[is_known]
-        return Batch(message.time_ns, monotonic_s, ids, values, flags, weights), unknown
+        bounds = None if message.bounds is None else np.frombuffer(message.bounds, "<f4")[is_known]
+        return Batch(message.time_ns, monotonic_s, ids, values, flags, weights, bounds), unknown
 
     def _own(self, run: str, series_id: int) -> Series | None:
         if run != self._run:

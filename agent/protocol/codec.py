@@ -55,6 +55,7 @@ MAX_COMPRESSION_RATIO = 100
 ALWAYS_INFLATED_BYTES = 65_536
 """Up to here the ratio is not looked at: so little harms nobody."""
 
+_MAX_FLOAT32 = 3.4028234663852886e38
 _ZLIB_FIRST_BYTE = b"\x78"
 _COMPRESS_FROM_BYTES = 1024
 
@@ -90,6 +91,7 @@ class _JsonBatch(Struct, frozen=True, kw_only=True, tag_field="type", tag="batch
     values: list[float | None]
     flags: list[Annotated[int, Meta(ge=0, le=255)]] | None = None
     weights: list[float | None] | None = None
+    bounds: list[float | None] | None = None
 
 
 class _Typed(Struct):
@@ -209,7 +211,8 @@ def _check_arrays(batch: BatchMessage) -> None:
     points, odd = divmod(len(batch.ids), 4)
     flags_fit = batch.flags is None or len(batch.flags) == points
     weights_fit = batch.weights is None or len(batch.weights) == points * 8
-    if odd or len(batch.values) != points * 8 or not flags_fit or not weights_fit:
+    bounds_fit = batch.bounds is None or len(batch.bounds) == points * 4
+    if odd or len(batch.values) != points * 8 or not (flags_fit and weights_fit and bounds_fit):
         raise ProtocolError("the arrays of a batch have different lengths", CloseCode.NOT_DECODABLE)
 
 
@@ -221,6 +224,7 @@ def _to_json_batch(batch: BatchMessage) -> _JsonBatch:
         values=list(unpack_floats(batch.values)),
         flags=None if batch.flags is None else list(batch.flags),
         weights=None if batch.weights is None else list(unpack_floats(batch.weights)),
+        bounds=None if batch.bounds is None else list(struct.unpack(f"<{len(batch.bounds) // 4}f", batch.bounds)),
     )
 
 
@@ -232,11 +236,18 @@ def _from_json_batch(batch: _JsonBatch) -> BatchMessage:
         values=_pack_floats(batch.values),
         flags=None if batch.flags is None else bytes(batch.flags),
         weights=None if batch.weights is None else _pack_floats(batch.weights),
+        bounds=None if batch.bounds is None else _pack_bounds(batch.bounds),
     )
 
 
 def _pack_floats(values: list[float | None]) -> bytes:
     return struct.pack(f"<{len(values)}d", *(float("nan") if value is None else value for value in values))
+
+
+def _pack_bounds(bounds: list[float | None]) -> bytes:
+    """As float32; what is too large for one is not known."""
+    known = (value if value is not None and abs(value) <= _MAX_FLOAT32 else float("nan") for value in bounds)
+    return struct.pack(f"<{len(bounds)}f", *known)
 
 
 def _refusal(error: Exception, data: Frame) -> ProtocolError:

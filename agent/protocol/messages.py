@@ -80,7 +80,8 @@ class SeriesMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="se
 
 
 class BatchMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="batch", omit_defaults=True):
-    """The points of one tick as little-endian arrays: uint32 ids, float64 values, uint8 flags, float64 weights."""
+    """The points of one tick as little-endian arrays: uint32 ids, float64 values, uint8 flags, float64 weights, float32
+    bounds."""
 
     seq: Seq
     time_ns: TimeNs
@@ -88,6 +89,7 @@ class BatchMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="bat
     values: bytes
     flags: bytes | None = None
     weights: bytes | None = None
+    bounds: bytes | None = None
 
     @property
     def points(self) -> int:

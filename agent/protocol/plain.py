@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,9 @@ def plain_object(record: Record, agent: str, definition: Callable[[int], Series]
         if record.weights is not None:
             for metric, weight in zip(metrics, record.weights.tolist(), strict=True):
                 metric["weight"] = weight
+        if record.bounds is not None:
+            for metric, bound in zip(metrics, record.bounds.tolist(), strict=True):
+                metric["bound"] = bound if math.isfinite(bound) else None
         return {"agent": agent, "time_s": record.time_ns / 1e9, "metrics": metrics}
     if isinstance(record, Event):
         event = {"kind": record.kind, "component": record.component, "level": record.level.value}

@@ -46,6 +46,7 @@ def _batch(batch: Batch, seq: int) -> BatchMessage:
         values=_float_bytes(batch.values),
         flags=None if batch.flags is None else batch.flags.tobytes(),
         weights=None if batch.weights is None else _float_bytes(batch.weights),
+        bounds=None if batch.bounds is None else batch.bounds.astype("<f4", copy=False).tobytes(),
     )
 
 

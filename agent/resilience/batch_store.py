@@ -12,13 +12,24 @@ import numpy as np
 from agent.contracts import Block, Kept
 from agent.model import Batch, PointFlag
 from agent.resilience.ledger import Dropped
+from agent.resilience.line_bounds import line_bounds, rounded_up
 from agent.resilience.sampler_guard import SamplerGuard
-from agent.resilience.segment import ROW_BYTES, SAMPLED_POINT_BYTES, Segment, batch_bytes, flagged, joined, pack, picked
+from agent.resilience.segment import (
+    ROW_BYTES,
+    SAMPLED_POINT_BYTES,
+    Picked,
+    Segment,
+    batch_bytes,
+    flagged,
+    joined,
+    pack,
+    picked,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.model import FlagArray, FloatArray
+    from agent.model import FlagArray
 
 __all__ = ["BatchStore"]
 
@@ -145,12 +156,12 @@ class BatchStore:
             return Dropped()
         whole = joined(segments)
         budget = stretch.budget * len(whole.ids) // stretch.points
-        kept, values = _choose(whole, guard, budget, stretch.is_last)
-        made = picked(whole, kept.index, kept.weights, values)
+        stays = _choose(whole, guard, budget, stretch.is_last)
+        made = picked(whole, stays)
         self._replace(segments, made)
-        self.points += len(kept.index) - len(whole.ids)
+        self.points += len(stays.index) - len(whole.ids)
         self.bytes += sum(segment.bytes() for segment in made) - sum(segment.bytes() for segment in segments)
-        return _difference(whole, kept)
+        return _difference(whole, stays.index)
 
     def _replace(self, old: Sequence[Segment], new: Sequence[Segment]) -> None:
         """Put other segments in the place of these, which are neighbours."""
@@ -223,22 +234,33 @@ def _is_alike(one: float, other: float) -> bool:
     return max(one, other) <= ALIKE_RATIO * min(one, other)
 
 
-def _choose(whole: Segment, guard: SamplerGuard, budget: int, is_last: bool) -> tuple[Kept, FloatArray]:
-    """The critical points and what the sampler keeps of each other lane, in positions of the whole; and all their values."""
-    weights = np.ones(len(whole.ids)) if whole.weights is None else whole.weights.copy()
-    flags = np.zeros(len(whole.ids), np.uint8) if whole.flags is None else whole.flags
-    stays = (flags & PointFlag.CRITICAL.value) != 0
-    values = whole.values
-    for lane, lane_budget in _lanes(flags, max(0, budget - int(stays.sum()))):
-        kept = guard.keep(_block(whole, flags, weights, lane, is_last), lane_budget)
-        chosen = lane[kept.index]
-        stays[chosen] = True
-        weights[chosen] = kept.weights
-        if kept.values is not None:
-            values = values.copy()
-            values[chosen] = kept.values
-    index = np.flatnonzero(stays)
-    return Kept(index, weights[index]), values[index]
+def _choose(whole: Segment, guard: SamplerGuard, budget: int, is_last: bool) -> Picked:
+    """The critical points and what the sampler keeps of each other lane."""
+    size = len(whole.ids)
+    every = Picked(
+        np.arange(size),
+        whole.values.copy(),
+        np.zeros(size, np.uint8) if whole.flags is None else whole.flags.copy(),
+        np.ones(size) if whole.weights is None else whole.weights.copy(),
+        np.zeros(size, np.float32) if whole.bounds is None else whole.bounds.copy(),
+    )
+    stays = (every.flags & PointFlag.CRITICAL.value) != 0
+    for lane, lane_budget in _lanes(every.flags, max(0, budget - int(stays.sum()))):
+        kept = guard.keep(block := _block(whole, every, lane, is_last), lane_budget)
+        _note(every, lane, block, kept, guard.kept_by)
+        stays[lane[kept.index]] = True
+    return every.at(np.flatnonzero(stays))
+
+
+def _note(every: Picked, lane: NDArray[np.int64], block: Block, kept: Kept, kept_by: PointFlag) -> None:
+    """Enter what was kept of a lane: weights, bounds, values, and how it was kept where something was left out."""
+    chosen = lane[kept.index]
+    bounds = rounded_up(line_bounds(block, kept, every.bounds[lane].astype(np.float64)))
+    is_marked = (kept.weights != every.weights[chosen]) | (bounds != every.bounds[chosen])
+    every.flags[chosen[is_marked]] |= kept_by.value
+    every.weights[chosen], every.bounds[chosen] = kept.weights, bounds
+    if kept.values is not None:
+        every.values[chosen] = kept.values
 
 
 def _lanes(flags: FlagArray, room: int) -> list[tuple[NDArray[np.int64], int]]:
@@ -249,23 +271,23 @@ def _lanes(flags: FlagArray, room: int) -> list[tuple[NDArray[np.int64], int]]:
     return [(lane, budget) for lane, budget in ((normal, room - for_bulk), (bulk, for_bulk)) if len(lane)]
 
 
-def _block(whole: Segment, flags: FlagArray, weights: FloatArray, index: NDArray[np.int64], is_last: bool) -> Block:
+def _block(whole: Segment, every: Picked, index: NDArray[np.int64], is_last: bool) -> Block:
     monotonic_s = np.maximum.accumulate(np.repeat(whole.monotonic_s, np.diff(whole.starts)))
-    is_exceptional = (flags[index] & PointFlag.ANOMALOUS.value) != 0
+    is_exceptional = (every.flags[index] & PointFlag.ANOMALOUS.value) != 0
     return Block(
         monotonic_s[index],
         whole.ids[index],
-        whole.values[index],
+        every.values[index],
         is_exceptional.astype(np.int64),
         is_exceptional,
-        weights[index],
+        every.weights[index],
         is_last,
     )
 
 
-def _difference(whole: Segment, kept: Kept) -> Dropped:
+def _difference(whole: Segment, kept: NDArray[np.int64]) -> Dropped:
     is_gone = np.ones(len(whole.ids), bool)
-    is_gone[kept.index] = False
+    is_gone[kept] = False
     gone = np.flatnonzero(is_gone)
     if not len(gone):
         return Dropped()

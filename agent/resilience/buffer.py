@@ -208,7 +208,7 @@ class BatchBuffer:
         self._points.close(reason)
 
     def _put_batch(self, batch: Batch) -> bool:
-        if self.keep_ratio < 1.0:
+        if self.keep_ratio < 1.0 or not self._thinning.is_resting:
             batch, thinned = self._thinning.thin(batch, self.keep_ratio)
             self._points.count_thinned(thinned)
         return batch.points == 0 or self._points.put(batch)

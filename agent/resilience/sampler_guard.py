@@ -7,8 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from agent.contracts import Block, Kept, Sampler
+from agent.model import PointFlag
 
 __all__ = ["Newest", "SamplerGuard"]
+
+METHODS = (PointFlag.DRAWN, PointFlag.SHAPED, PointFlag.MERGED, PointFlag.CHOSEN)
 
 
 class Newest:
@@ -29,6 +32,9 @@ class SamplerGuard:
     Args:
         sampler: The strategy.
         report: Called with one sentence at the first fault; later faults are counted only.
+
+    Attributes:
+        kept_by: How the newest answer was chosen: one of the four methods of `PointFlag`.
     """
 
     def __init__(self, sampler: Sampler, report: Callable[[str], None] | None = None) -> None:
@@ -36,6 +42,9 @@ class SamplerGuard:
         self._report = report
         self._newest = Newest()
         self.works_in_stretches = bool(getattr(sampler, "works_in_stretches", False))
+        method = getattr(sampler, "method", PointFlag.CHOSEN)
+        self._method = method if method in METHODS else PointFlag.CHOSEN
+        self.kept_by = self._method
         self.call_count = 0
         self.fault_count = 0
 
@@ -48,8 +57,10 @@ class SamplerGuard:
         except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes
             fault = f"raised {type(error).__name__}: {error}"
         if fault is None:
+            self.kept_by = self._method
             return kept
         self._count_fault(fault)
+        self.kept_by = PointFlag.CHOSEN
         return self._newest.keep(block, budget)
 
     def _count_fault(self, fault: str) -> None:

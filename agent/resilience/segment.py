@@ -1,4 +1,4 @@
-"""Batches end to end, in columns: 12 to 21 bytes a point, whatever the size of the ticks they came in."""
+"""Batches end to end, in columns: 12 to 25 bytes a point, whatever the size of the ticks they came in."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ from agent.model import Batch, PointFlag
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.model import FlagArray, FloatArray, IdArray
+    from agent.model import BoundArray, FlagArray, FloatArray, IdArray
 
-__all__ = ["ROW_BYTES", "SAMPLED_POINT_BYTES", "Segment", "batch_bytes", "flagged", "joined", "pack", "picked"]
+__all__ = [
+    "ROW_BYTES",
+    "SAMPLED_POINT_BYTES",
+    "Picked",
+    "Segment",
+    "batch_bytes",
+    "flagged",
+    "joined",
+    "pack",
+    "picked",
+]
 
 SEGMENT_POINTS = 16_384
 """Points of a packed segment at most (a larger batch makes a larger one): the memory that is freed in one piece."""
 ROW_BYTES = 24
-SAMPLED_POINT_BYTES = 21
+SAMPLED_POINT_BYTES = 25
 
 
 def batch_bytes(batch: Batch) -> int:
@@ -30,6 +40,8 @@ def batch_bytes(batch: Batch) -> int:
         size += batch.flags.nbytes
     if batch.weights is not None:
         size += batch.weights.nbytes
+    if batch.bounds is not None:
+        size += batch.bounds.nbytes
     return size
 
 
@@ -49,6 +61,7 @@ class Segment:
     values: FloatArray
     flags: FlagArray | None
     weights: FloatArray | None
+    bounds: BoundArray | None
     head: int = 0
 
     @property
@@ -76,6 +89,7 @@ class Segment:
             self.values[points],
             None if self.flags is None else self.flags[points],
             None if self.weights is None else self.weights[points],
+            None if self.bounds is None else self.bounds[points],
         )
 
     def row_bytes(self, number: int) -> int:
@@ -83,7 +97,7 @@ class Segment:
 
     @property
     def _point_bytes(self) -> int:
-        return 12 + (self.flags is not None) + 8 * (self.weights is not None)
+        return 12 + (self.flags is not None) + 8 * (self.weights is not None) + 4 * (self.bounds is not None)
 
     def bytes(self) -> int:
         """Bytes of the rows that are left."""
@@ -91,20 +105,19 @@ class Segment:
 
 
 def pack(batches: Sequence[Batch]) -> Segment:
-    """Put batches end to end; flags and weights get a column when any batch has them."""
+    """Put batches end to end; flags, weights and bounds get a column when any batch has them."""
     starts = np.zeros(len(batches) + 1, np.int64)
     sizes = [batch.points for batch in batches]
     np.cumsum(sizes, out=starts[1:])
-    has_flags = any(batch.flags is not None for batch in batches)
-    has_weights = any(batch.weights is not None for batch in batches)
     return Segment(
         np.array([batch.time_ns for batch in batches], np.int64),
         np.array([batch.monotonic_s for batch in batches], np.float64),
         starts,
         np.concatenate([batch.ids for batch in batches]),
         np.concatenate([batch.values for batch in batches]),
-        _joined_column([batch.flags for batch in batches], sizes, 0, np.uint8) if has_flags else None,
-        _joined_column([batch.weights for batch in batches], sizes, 1, np.float64) if has_weights else None,
+        _joined_column([batch.flags for batch in batches], sizes, 0, np.uint8),
+        _joined_column([batch.weights for batch in batches], sizes, 1, np.float64),
+        _joined_column([batch.bounds for batch in batches], sizes, 0, np.float32),
     )
 
 
@@ -117,61 +130,72 @@ def joined(segments: Sequence[Segment]) -> Segment:
     left = [(segment, int(segment.starts[segment.head])) for segment in segments]
     sizes = [len(segment.ids) - start for segment, start in left]
     row_sizes = np.concatenate([np.diff(segment.starts[segment.head :]) for segment in segments])
-    has_flags = any(segment.flags is not None for segment in segments)
-    has_weights = any(segment.weights is not None for segment in segments)
     return Segment(
         np.concatenate([segment.time_ns[segment.head :] for segment in segments]),
         np.concatenate([segment.monotonic_s[segment.head :] for segment in segments]),
         np.append(np.zeros(1, np.int64), np.cumsum(row_sizes)),
         np.concatenate([segment.ids[start:] for segment, start in left]),
         np.concatenate([segment.values[start:] for segment, start in left]),
-        _joined_column([s.flags if s.flags is None else s.flags[i:] for s, i in left], sizes, 0, np.uint8)
-        if has_flags
-        else None,
-        _joined_column([s.weights if s.weights is None else s.weights[i:] for s, i in left], sizes, 1, np.float64)
-        if has_weights
-        else None,
+        _joined_column([s.flags if s.flags is None else s.flags[i:] for s, i in left], sizes, 0, np.uint8),
+        _joined_column([s.weights if s.weights is None else s.weights[i:] for s, i in left], sizes, 1, np.float64),
+        _joined_column([s.bounds if s.bounds is None else s.bounds[i:] for s, i in left], sizes, 0, np.float32),
     )
 
 
 def _joined_column(
     parts: Sequence[NDArray[Any] | None], sizes: Sequence[int], default: int, dtype: type
-) -> NDArray[Any]:
+) -> NDArray[Any] | None:
+    """The column of all parts; None when none of them has it."""
+    if all(part is None for part in parts):
+        return None
     return np.concatenate([_column(part, size, default, dtype) for part, size in zip(parts, sizes, strict=True)])
 
 
-def picked(whole: Segment, kept: NDArray[np.int64], weights: FloatArray, values: FloatArray) -> list[Segment]:
-    """Segments of these points alone, in arrays of their own, so that the whole can be freed.
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Points that stay, and what each of them is to have. All arrays have shape (k,).
 
-    Args:
-        whole: All points.
-        kept: Positions of those that stay, rising.
-        weights, values: What each of them is to have, same shape.
+    Attributes:
+        index: Their positions in the whole, rising.
     """
-    row = np.searchsorted(whole.starts, kept, side="right") - 1
+
+    index: NDArray[np.int64]
+    values: FloatArray
+    flags: FlagArray
+    weights: FloatArray
+    bounds: BoundArray
+
+    def at(self, places: slice | NDArray[np.int64]) -> Picked:
+        """Some of them."""
+        return Picked(
+            self.index[places], self.values[places], self.flags[places], self.weights[places], self.bounds[places]
+        )
+
+
+def picked(whole: Segment, stays: Picked) -> list[Segment]:
+    """Segments of these points alone, in arrays of their own, so that the whole can be freed."""
+    row = np.searchsorted(whole.starts, stays.index, side="right") - 1
     segments, start = [], 0
-    while start < len(kept):
-        stop = len(kept)
+    while start < len(row):
+        stop = len(row)
         if stop - start > SEGMENT_POINTS:
             stop = int(np.searchsorted(row, row[start + SEGMENT_POINTS]))
             stop = stop if stop > start else int(np.searchsorted(row, row[start], side="right"))
         part = slice(start, stop)
-        segments.append(_segment(whole, kept[part], weights[part], values[part], row[part]))
+        segments.append(_segment(whole, stays.at(part), row[part]))
         start = stop
     return segments
 
 
-def _segment(
-    whole: Segment, kept: NDArray[np.int64], weights: FloatArray, values: FloatArray, row: NDArray[np.int64]
-) -> Segment:
+def _segment(whole: Segment, stays: Picked, row: NDArray[np.int64]) -> Segment:
     rows, first = np.unique(row, return_index=True)
-    flags = None if whole.flags is None else whole.flags[kept]
     return Segment(
         whole.time_ns[rows],
         whole.monotonic_s[rows],
-        np.append(first, len(kept)).astype(np.int64),
-        whole.ids[kept],
-        values.copy(),
-        flags if flags is not None and flags.any() else None,
-        weights.copy() if (weights != 1.0).any() else None,
+        np.append(first, len(row)).astype(np.int64),
+        whole.ids[stays.index],
+        stays.values.copy(),
+        stays.flags.copy() if stays.flags.any() else None,
+        stays.weights.copy() if (stays.weights != 1.0).any() else None,
+        stays.bounds.copy() if (stays.bounds != 0.0).any() else None,
     )

@@ -41,6 +41,10 @@ def float64(*numbers: float) -> bytes:
     return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
+def float32(*numbers: float) -> bytes:
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
 MESSAGES: dict[str, Message] = {
     "hello": Hello(
         version=1, agent="web1", epoch="7f3a", next_seq=1, agent_version="0.1.0", labels={"dc": "north", "rack": "ä7"}
@@ -75,6 +79,15 @@ MESSAGES: dict[str, Message] = {
         values=float64(0.42, -1e300, 5e-324),
         flags=bytes([0, 1, 3]),
         weights=float64(1.0, 2.5, 1000.0),
+    ),
+    "batch-sampled": BatchMessage(
+        seq=4,
+        time_ns=TIME_NS,
+        ids=uint32(1, 2, 3),
+        values=float64(0.42, 1.0, 2.0),
+        flags=bytes([16, 17, 8]),
+        weights=float64(12.0, 1.0, 20.0),
+        bounds=float32(0.1, 0.0, math.nan),
     ),
     "batch-plain": BatchMessage(seq=2, time_ns=TIME_NS, ids=uint32(7), values=float64(0.1)),
     "batch-not-a-number": BatchMessage(seq=3, time_ns=TIME_NS, ids=uint32(1, 2), values=float64(math.nan, 1.0)),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from agent.api import Block, Kept
+from agent.api import Block, Kept, PointFlag
 from agent.numeric.allotment import allot, even_positions, series_rows
 
 __all__ = ["Aggregate", "Function"]
@@ -26,6 +26,7 @@ class Aggregate:
 
     def __init__(self, function: Function) -> None:
         self._value_of = _VALUE_OF[function]
+        self.method = PointFlag.MERGED if function == "mean" else PointFlag.CHOSEN
 
     def keep(self, block: Block, budget: int, /) -> Kept:
         """At most `budget` points with values of their own. Values that are not finite are left out. O(n log n)."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.api import Block, Kept
+from agent.api import Block, Kept, PointFlag
 from agent.numeric.compaction import compact
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Hybrid:
     """
 
     works_in_stretches = True
+    method = PointFlag.SHAPED
 
     def __init__(self, newest_ratio: float) -> None:
         self._newest_ratio = newest_ratio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.api import Block, Kept
+from agent.api import Block, Kept, PointFlag
 from agent.numeric.allotment import allot, even_positions
 from agent.numeric.compaction import course_of
 
@@ -19,6 +19,8 @@ class Lttb:
     Source:
         S. Steinarsson, Downsampling time series for visual representation, University of Iceland, 2013, section 4.2.
     """
+
+    method = PointFlag.SHAPED
 
     def keep(self, block: Block, budget: int, /) -> Kept:
         """At most `budget` points, each weighted with its bucket. One Python step a bucket."""

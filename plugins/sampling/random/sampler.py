@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 
-from agent.api import Block, Kept
+from agent.api import Block, Kept, PointFlag
 
 __all__ = ["Uniform"]
 
@@ -20,6 +20,8 @@ class Uniform:
     Args:
         rng: Where chance comes from.
     """
+
+    method = PointFlag.DRAWN
 
     def __init__(self, rng: Random) -> None:
         self._random = np.random.default_rng(rng.getrandbits(64))

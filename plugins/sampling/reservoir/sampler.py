@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 
-from agent.api import Block, Kept
+from agent.api import Block, Kept, PointFlag
 
 __all__ = ["Reservoir"]
 
@@ -24,6 +24,8 @@ class Reservoir:
         H. O. Hartley and J. N. K. Rao, Sampling with unequal probabilities and without replacement, 1962 (systematic draws in a
         random order).
     """
+
+    method = PointFlag.DRAWN
 
     def __init__(self, rng: Random) -> None:
         self._random = np.random.default_rng(rng.getrandbits(64))

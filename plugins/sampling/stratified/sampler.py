@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 
-from agent.api import Block, Kept
+from agent.api import Block, Kept, PointFlag
 from agent.numeric.allotment import allot, even_positions, series_rows
 
 __all__ = ["Stratified"]
@@ -20,6 +20,7 @@ class Stratified:
     """
 
     works_in_stretches = True
+    method = PointFlag.DRAWN
 
     def __init__(self, rng: Random) -> None:
         self._random = np.random.default_rng(rng.getrandbits(64))

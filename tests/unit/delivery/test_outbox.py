@@ -90,6 +90,18 @@ async def test_what_was_spilled_comes_back_in_order_and_balanced(tmp_path):
     await run.end()
 
 
+async def test_53_what_a_kept_point_stands_for_and_its_bound_outlive_the_disk(tmp_path):
+    run = Run(tmp_path, "r1")
+    ids, bounds = np.array(run.table.ids(run.series), np.uint32), np.array([0.1, np.nan], np.float32)
+    flags, weights = np.array([16, 8], np.uint8), np.array([12.0, 20.0])
+    run.outbox.buffer.put(Batch(7, run.clock.monotonic_s(), ids, np.ones(2), flags, weights, bounds))
+    assert await run.outbox.spill()
+    ((_, _, found),) = await run.drained()
+    np.testing.assert_array_equal(found.bounds, bounds)
+    assert (found.flags.tolist(), found.weights.tolist()) == ([16, 8], [12.0, 20.0])
+    await run.end()
+
+
 async def test_a_group_in_hand_comes_back_under_its_own_run_and_number_and_the_rest_under_the_new_one(tmp_path):
     first = Run(tmp_path, "r1")
     for number in (1, 2):

@@ -26,6 +26,7 @@ def comparable(message: Message) -> Any:
     table = msgspec.to_builtins(message, builtin_types=(bytes,))
     if isinstance(message, BatchMessage):
         table["values"] = [str(value) for (value,) in struct.iter_unpack("<d", message.values)]
+        table["bounds"] = [str(value) for (value,) in struct.iter_unpack("<f", message.bounds or b"")]
     return table
 
 
@@ -45,7 +46,7 @@ def test_a_file_is_read_as_its_message(name: str, encoding: Encoding) -> None:
 def test_both_files_say_the_same_to_a_reader_that_knows_only_the_document(name: str) -> None:
     """Generic decoders and the rule for arrays; none of the codec's own types."""
     packed = msgspec.msgpack.decode(golden(name, Encoding.MSGPACK))
-    for key, letter in (("ids", "I"), ("values", "d"), ("flags", "B"), ("weights", "d")):
+    for key, letter in (("ids", "I"), ("values", "d"), ("flags", "B"), ("weights", "d"), ("bounds", "f")):
         if key in packed:
             numbers = [number for (number,) in struct.iter_unpack(f"<{letter}", packed[key])]
             packed[key] = [None if math.isnan(number) else number for number in numbers]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 
 from agent.model import Batch, Event, Gap, Kind, Level, Series
@@ -8,9 +10,15 @@ from agent.protocol.messages import BatchMessage, EventMessage, GapMessage
 from agent.protocol.records import definition_message, record_message
 
 
-def test_a_batch_keeps_ids_values_flags_and_weights():
+def test_a_batch_keeps_ids_values_flags_weights_and_bounds():
     batch = Batch(
-        5, 1.0, np.array([3, 4], np.uint32), np.array([0.5, -1.0]), np.array([0, 1], np.uint8), np.array([1.0, 9.0])
+        5,
+        1.0,
+        np.array([3, 4], np.uint32),
+        np.array([0.5, -1.0]),
+        np.array([0, 1], np.uint8),
+        np.array([1.0, 9.0]),
+        np.array([0.0, 0.25], np.float32),
     )
     message = record_message(batch, 12)
     assert isinstance(message, BatchMessage)
@@ -18,6 +26,7 @@ def test_a_batch_keeps_ids_values_flags_and_weights():
     assert unpack_ids(message.ids) == (3, 4)
     assert unpack_floats(message.values) == (0.5, -1.0)
     assert unpack_floats(message.weights or b"") == (1.0, 9.0)
+    assert message.bounds == struct.pack("<2f", 0.0, 0.25)
 
 
 def test_a_gap_keeps_its_stretch_and_count():

@@ -29,7 +29,8 @@ def put(buffer: BatchBuffer, clock: FakeClock, ticks: int, flags: list[int]) -> 
 
 def flags_waiting(buffer: BatchBuffer) -> np.ndarray:
     taken = [record for record in buffer.take(10**6, 10**9) if isinstance(record, Batch)]
-    return np.concatenate([np.zeros(b.points, np.uint8) if b.flags is None else b.flags for b in taken])
+    flags = np.concatenate([np.zeros(b.points, np.uint8) if b.flags is None else b.flags for b in taken])
+    return flags & (CRITICAL | BULK | ANOMALOUS)
 
 
 def buffer_of(points: int, clock: FakeClock, overflow: Overflow = Overflow.SAMPLE) -> BatchBuffer:

@@ -25,8 +25,8 @@ class Context:
         return function(*args)
 
 
-def batch(value=0.5, weights=None):
-    return Batch(1_700_000_000_500_000_000, 1.0, np.array([1], np.uint32), np.array([value]), None, weights)
+def batch(value=0.5, weights=None, bounds=None):
+    return Batch(1_700_000_000_500_000_000, 1.0, np.array([1], np.uint32), np.array([value]), None, weights, bounds)
 
 
 @pytest.fixture
@@ -50,12 +50,15 @@ async def test_each_record_is_one_line_a_reader_understands_alone(tmp_path, make
     sink = make()
     event = Event(1_700_000_001_000_000_000, "breaker.opened", "sink:hub", Level.WARNING, {"open_s": 1.0})
     gap = Gap(1_700_000_000_000_000_000, 1_700_000_002_000_000_000, 7, "sampled")
-    await sink.deliver([batch(), batch(weights=np.array([3.0])), event, gap], 1)
+    weights = np.array([3.0])
+    bounds = [np.array([bound], np.float32) for bound in (0.25, np.nan)]
+    await sink.deliver([batch(), batch(weights=weights, bounds=bounds[0]), batch(bounds=bounds[1]), event, gap], 1)
     await sink.close()
     metric = {"name": "load_1m", "labels": {"host": "a"}, "unit": "", "value": 0.5}
     assert lines(tmp_path / "out" / "m.jsonl") == [
         {"agent": "web1", "time_s": 1_700_000_000.5, "metrics": [metric]},
-        {"agent": "web1", "time_s": 1_700_000_000.5, "metrics": [{**metric, "weight": 3.0}]},
+        {"agent": "web1", "time_s": 1_700_000_000.5, "metrics": [{**metric, "weight": 3.0, "bound": 0.25}]},
+        {"agent": "web1", "time_s": 1_700_000_000.5, "metrics": [{**metric, "bound": None}]},
         {
             "agent": "web1",
             "time_s": 1_700_000_001.0,
