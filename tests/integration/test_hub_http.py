@@ -78,6 +78,84 @@ async def test_all_series_of_a_name_are_queried_at_once(hub):
     ]
 
 
+ONE = "agent=web1&series=test_value%7Bn%3D%221%22%7D"
+
+
+async def test_with_a_step_stretches_are_told_instead_of_points(hub):
+    _, found = await hub.get(f"api/v1/query?{ONE}&from=1000&to=1005&step=2")
+    assert found == {
+        "agent": "web1",
+        "series": 'test_value{n="1"}',
+        "step_s": 2,
+        "times": [1000.0, 1002.0, 1004.0],
+        "values": [0.5, 2.5, 4.0],
+        "count": [2.0, 2.0, 1.0],
+        "min": [0.0, 2.0, 4.0],
+        "max": [1.0, 3.0, 4.0],
+        "mean": [0.5, 2.5, 4.0],
+        "last": [1.0, 3.0, 4.0],
+    }
+
+
+async def test_a_step_widens_the_time_to_whole_stretches_and_takes_a_name_too(hub):
+    _, found = await hub.get("api/v1/query?agent=web1&name=test_value&from=1003&to=1003&step=2")
+    assert [(one["series"], one["times"], one["values"]) for one in found["results"]] == [
+        ('test_value{n="1"}', [1002.0], [2.5]),
+        ('test_value{n="2"}', [1002.0], [2.5]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [("1", 1), ("1.2", 2), ("59", 59), ("60", 60), ("61", 120), ("3601", 7200), ("8e9", 8_000_002_800)],
+)
+async def test_a_step_is_rounded_up_to_what_roll_ups_can_answer(hub, asked, given):
+    _, found = await hub.get(f"api/v1/query?{ONE}&from=1000&to=1010&step={asked}")
+    assert found["step_s"] == given
+    assert sum(found["count"]) == 5
+
+
+async def test_a_step_of_nothing_is_no_step(hub):
+    _, found = await hub.get(f"api/v1/query?{ONE}&from=1000&to=1010&step=0")
+    assert "step_s" not in found
+    assert found["values"] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+async def test_statistics_are_of_points_where_these_are_there(hub):
+    _, found = await hub.get(f"api/v1/statistics?{ONE}&from=1001&to=1004")
+    assert (found["agent"], found["series"], found["source"]) == ("web1", 'test_value{n="1"}', "points")
+    assert (found["from_s"], found["to_s"]) == (1001.0, 1004.0)
+    assert (found["count"], found["stored"], found["covered_s"]) == (4.0, 4, 3.0)
+    assert (found["mean"], found["weighted_mean"], found["min"], found["max"]) == (2.5, 2.5, 1.0, 4.0)
+    assert (found["first"], found["last"]) == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(("to", "source"), [(1000 + 86_401, "60 s"), (1000 + 31 * 86_400, "3600 s")])
+async def test_statistics_of_a_long_time_are_of_roll_ups(hub, to, source):
+    _, found = await hub.get(f"api/v1/statistics?{ONE}&from=0&to={to}")
+    assert found["source"] == source
+    assert (found["count"], found["min"], found["max"], found["last"]) == (5.0, 0.0, 4.0, 4.0)
+
+
+async def test_statistics_of_a_time_without_points_say_so(hub):
+    status, found = await hub.get(f"api/v1/statistics?{ONE}&from=5000&to=5001")
+    assert (status, found["count"], found["stored"], found["mean"]) == (200, 0.0, 0, None)
+
+
+async def test_latest_tells_the_newest_value_of_each_series_or_of_one_name_of_all_agents(hub):
+    other = SinkStage("web2").sink(hub.url)
+    await other.deliver([batch(float("nan"), time_s=2000.0, ids=(1,))], 1)
+    _, mine = await hub.get("api/v1/latest?agent=web1")
+    both = {'test_value{n="1"}': 4.0, 'test_value{n="2"}': 4.0}
+    assert mine == {"agents": [{"name": "web1", "connected": True, "time_s": 1004.0, "values": both}]}
+    _, found = await hub.get("api/v1/latest?name=test_value")
+    web2 = {"name": "web2", "connected": True, "time_s": 2000.0, "values": {'test_value{n="1"}': None}}
+    assert found == {"agents": [*mine["agents"], web2]}
+    _, nothing = await hub.get("api/v1/latest?agent=web1&name=other")
+    assert nothing["agents"][0]["values"] == {}
+    await other.close()
+
+
 async def test_a_forecast_follows_the_newest_point_with_its_interval(hub):
     sink = SinkStage("web3").sink(hub.url)
     now_s = round(time.time())
@@ -124,6 +202,19 @@ async def test_a_negative_time_counts_back_from_now_and_the_last_five_minutes_ar
         ("api/v1/forecast?agent=web1&series=nothing", 404, "no series 'nothing'"),
         ("api/v1/forecast?agent=web1&series=test_value%7Bn%3D%221%22%7D", 404, "no points in the last 21600 s"),
         ("api/v1/forecast?agent=web1&series=x&horizon_s=0", 400, "horizon_s= must be > 0"),
+        (f"api/v1/query?{ONE}&step=short", 400, "step= must be a number of seconds (got 'short')"),
+        (f"api/v1/query?{ONE}&step=0.5", 400, "step= must be 1 second or more (got '0.5')"),
+        (f"api/v1/query?{ONE}&step=-60", 400, "step= must be 1 second or more (got '-60')"),
+        (f"api/v1/query?{ONE}&step=nan", 400, "step= must be a number"),
+        (f"api/v1/query?{ONE}&step=1e300", 400, "step= must be a number"),
+        ("api/v1/statistics?series=x", 400, "agent= is needed"),
+        ("api/v1/statistics?agent=nobody&series=x", 404, "no agent 'nobody'"),
+        ("api/v1/statistics?agent=web1", 400, "series= is needed"),
+        ("api/v1/statistics?agent=web1&series=nothing", 404, "no series 'nothing'"),
+        (f"api/v1/statistics?{ONE}&from=yesterday", 400, "from= must be a number of seconds"),
+        (f"api/v1/statistics?{ONE}&to=inf", 400, "to= must be a number of seconds"),
+        ("api/v1/latest", 400, "agent= or name= is needed"),
+        ("api/v1/latest?agent=nobody", 404, "no agent 'nobody'"),
         ("nothing/here", 404, "no such page"),
         ("static/../../secret", 404, "no such page"),
     ],
