@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,12 +135,14 @@ class OneSeries:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._slot = np.zeros(1, dtype=np.int64)
+        self._slot, self._value = np.zeros(1, dtype=np.int64), np.empty(1)
 
     def update(self, _ts: float, value: float) -> tuple[float, float]:
         """Score of the newest value, 0 while there is none, and 1 where it alerts."""
-        score, alert = self._detector.learn_and_score(self._slot, np.array([value], dtype=np.float64))
-        return 0.0 if np.isnan(score[0]) else float(score[0]), float(alert[0])
+        self._value[0] = value
+        scores, alerts = self._detector.learn_and_score(self._slot, self._value)
+        score = scores.item()
+        return 0.0 if isnan(score) else score, float(alerts.item())
 
 
 def detector(name: str = "rebellion") -> OneSeries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import sinh
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Index = NDArray[np.int64]
 
-__all__ = ["Novelty"]
+__all__ = ["Novelty", "Places"]
 
 FINE_COUNT = 128
 COARSE_COUNT = 16
@@ -41,8 +42,35 @@ COARSE_BINS = tuple(min(max((half - 59) // 8, 0), COARSE_COUNT - 1) for half in 
 _EDGE_ARRAY, _COARSE_ARRAY = np.array(EDGES), np.array(COARSE_BINS)
 STEPS_A_LAG = COARSE_COUNT**2
 _BACK = np.array([[1], [LAG]])
+_LAG_START = np.array([[0], [STEPS_A_LAG]])
+_AROUND = np.array([[0], [1], [2]])
 LEAST_WIDTH_RATIO = 1e-9
 LEAST_WIDTH = 1e-150
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the counts of some rows begin; for who asks after the same rows again and again.
+
+    Attributes:
+        rows, index: The rows as they were given, and as numbers, shape (n,).
+        seen: Before the first fine bin of each, shape (3, n): one to the left, on it, one to the right.
+        ring: First of the recent bins, and of the visits.
+        steps: First step from a bin, less what `ring` already counts, at each lag, shape (2, n).
+    """
+
+    rows: Rows
+    index: Index
+    seen: Index
+    ring: Index
+    steps: Index
+
+    @classmethod
+    def of(cls, rows: Rows) -> Places:
+        """Where the counts of these rows begin."""
+        index: Index = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        steps = index * STEPS_A_LAG + _LAG_START
+        return cls(rows, index, index * FINE_COUNT + _AROUND, index * LAG, steps)
 
 
 class Novelty:
@@ -85,27 +113,27 @@ class Novelty:
             column = getattr(self, f"_{name}")
             column[row] = np.reshape(getattr(single, name), column.shape[1:])
 
-    def surprise(self, rows: Rows, values: FloatArray) -> FloatArray:
+    def surprise(self, places: Places, values: FloatArray) -> FloatArray:
         """Surprise of each value, and of the steps to it, in nats, shape (2, n); 0 while it is too early to say. Learns them.
 
         Args:
-            rows: Distinct rows, as many as values.
+            places: Of distinct rows, as many as values.
             values: Finite, within +-1e150.
         """
-        index, age = _index(rows), self._age[rows]
+        rows, age = places.rows, self._age[places.rows]
         youngest = int(age.min())
         if youngest < GRID_COUNT:
-            self._lay_bins(index[age < GRID_COUNT], values[age < GRID_COUNT])
-        places = values - self._grid_centre[rows]
-        places /= self._grid_width[rows]
-        halves = _EDGE_ARRAY.searchsorted(places, side="right")
+            self._lay_bins(places.index[age < GRID_COUNT], values[age < GRID_COUNT])
+        scaled = values - self._grid_centre[rows]
+        scaled /= self._grid_width[rows]
+        halves = _EDGE_ARRAY.searchsorted(scaled, side="right")
         surprise = np.empty((2, len(values)))
-        self._look_at_steps(index, _COARSE_ARRAY.take(halves), age, youngest, surprise[1])
-        self._look_at_value(index, halves, age, youngest, surprise[0])
+        self._look_at_steps(places, _COARSE_ARRAY.take(halves), age, youngest, surprise[1])
+        self._look_at_value(places, halves, age, youngest, surprise[0])
         np.log(surprise, out=surprise)
         surprise[1] *= 0.5
         self._learn_scale(rows, values, age, youngest)
-        due = index[(age & (GRID_COUNT - 1)) == 0]
+        due = places.index[(age & (GRID_COUNT - 1)) == 0]
         self._age[rows] += 1
         if len(due):
             self._keep_in_bounds(due)
@@ -118,45 +146,47 @@ class Novelty:
         least = np.maximum(np.abs(self._centre[young]) * LEAST_WIDTH_RATIO, LEAST_WIDTH)
         self._grid_width[young] = np.maximum(self._width[young], least)
 
-    def _look_at_value(self, index: Index, halves: Index, age: Index, youngest: int, ratio: FloatArray) -> None:
+    def _look_at_value(self, places: Places, halves: Index, age: Index, youngest: int, ratio: FloatArray) -> None:
         """Count the values, and give 1 / their share so far; 1 while nothing is counted."""
-        seen, at = self._seen.reshape(-1), index * FINE_COUNT
+        seen, is_early = self._seen.reshape(-1), youngest < FIRST_COUNT
         halves >>= 1
-        at += halves
-        sides = seen.take(at)
-        at += 1
-        own = seen.take(at)
-        sides += seen.take(at + 1)
-        total = self._total.take(index)
-        mass = sides * 0.5
+        at = places.seen + halves
+        left, own, right = seen.take(at)
+        left += right
+        mass = left * 0.5
         mass += own
         mass += 0.5
-        is_counted = age >= FIRST_COUNT if youngest < FIRST_COUNT else 1
-        seen[at] = own + is_counted
-        np.add(total, 1.0, out=ratio)
-        self._total[index] = total + is_counted
+        is_counted = age >= FIRST_COUNT if is_early else 1
+        np.add(self._total[places.rows], 1.0, out=ratio)
         ratio /= mass
-        if youngest < FIRST_COUNT:
-            ratio[age < FIRST_COUNT] = 1.0
+        own += is_counted
+        seen[at[1]] = own
+        self._total[places.rows] += is_counted
+        if is_early:
+            ratio[~is_counted] = 1.0
 
-    def _look_at_steps(self, index: Index, bins: Index, age: Index, youngest: int, ratio: FloatArray) -> None:
+    def _look_at_steps(self, places: Places, bins: Index, age: Index, youngest: int, ratio: FloatArray) -> None:
         """Count the steps, and give 1 / (share of the one from the value before x share of the one from 16 before)."""
         recent, visits, steps = self._recent.reshape(-1), self._visits.reshape(-1), self._steps.reshape(-1)
-        ring = index * LAG
-        before = recent.take(ring + ((age - _BACK) & (LAG - 1)))
-        before += ring
+        times = age - _BACK
+        is_early, is_counted = youngest < FIRST_COUNT + LAG, times >= FIRST_COUNT if youngest < FIRST_COUNT + LAG else 1
+        times &= LAG - 1
+        times += places.ring
+        before = recent.take(times)
+        before += places.ring
         at = before * COARSE_COUNT
-        at += ring * COARSE_COUNT + bins
-        at[1] += STEPS_A_LAG
+        at += places.steps
+        at += bins
         taken = steps.take(at)
         ratios = visits.take(before) + 4.0
         ratios /= taken + 0.5
-        is_counted = age - _BACK >= FIRST_COUNT if youngest < FIRST_COUNT + LAG else 1
-        if youngest < FIRST_COUNT + LAG:
+        taken += is_counted
+        steps[at] = taken
+        recent[times[1]] = bins
+        bins += places.ring
+        visits[bins] += (age >= FIRST_COUNT).astype(np.uint16) if is_early else 1
+        if is_early:
             ratios[~is_counted] = 1.0
-        steps[at] = taken + is_counted
-        visits[ring + bins] += (age >= FIRST_COUNT).astype(np.uint16)
-        recent[ring + (age & (LAG - 1))] = bins
         np.multiply(ratios[0], ratios[1], out=ratio)
 
     def _learn_scale(self, rows: Rows, values: FloatArray, age: Index, youngest: int) -> None:
@@ -183,7 +213,3 @@ class Novelty:
         gone = due[(width > OUTGROWN_RATIO * laid) | ((width * OUTGROWN_RATIO < laid) & (width > 0))]
         for array in (self._age, self._total, self._seen, self._visits, self._steps, self._recent):
             array[gone] = 0
-
-
-def _index(rows: Rows) -> Index:
-    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows

@@ -23,6 +23,7 @@ MEMORY_COUNT = 100_000
 """Values in which an extreme fades by 63 % towards where the series is now."""
 LEAST_RANGE_RATIO = 1e-6
 LEAST_RANGE = 1e-150
+_UP_AND_DOWN = np.array([[[1.0]], [[-1.0]]])
 
 
 def required_excess(age: NDArray[np.int64], tail_count: int, least: float) -> FloatArray:
@@ -69,22 +70,21 @@ class Records:
         self._smooth[:, row], self._bounds[0, :, row] = single.smooth, single.high
         self._bounds[1, :, row] = [-low for low in single.low]
 
-    def excess(self, rows: Rows, views: FloatArray, age: NDArray[np.int64]) -> FloatArray:
+    def excess(self, rows: Rows, views: FloatArray, age: NDArray[np.int64], youngest: int) -> FloatArray:
         """Largest excess of any view over its range, in units of that range, shape (n,); 0 inside. Learns the values.
 
         Args:
             rows: Distinct rows, n of them.
             views: Newest value of each view, shape (views, n), finite, within +-1e150. Overwritten.
             age: Values that each row has had before; 0 starts it afresh.
+            youngest: The least of `age`.
         """
-        smooth, bounds, youngest = self._smooth[:, rows], self._bounds[:, :, rows], int(age.min())
+        smooth, bounds = self._smooth[:, rows], self._bounds[:, :, rows]
         views -= smooth
         is_settled = youngest >= self._settled_age
         views *= self._weights if is_settled else np.maximum(self._weights, 1.0 / (age + 1.0))
         smooth += views
-        both = np.empty(bounds.shape)
-        both[0] = smooth
-        np.negative(smooth, out=both[1])
+        both = smooth * _UP_AND_DOWN
         if youngest <= START_COUNT:
             np.copyto(bounds, both, where=age <= START_COUNT)
         over = both - bounds

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.numeric.growing import grown
-from agent.numeric.novelty import Novelty
+from agent.numeric.novelty import Novelty, Places
 from agent.numeric.records import Records, required_excess
 from agent.numeric.row_table import as_slice
 from plugins.detectors.rebellion.rule import (
@@ -55,6 +55,8 @@ class RangeDetector:
         self._age = np.zeros(0, dtype=np.int64)
         self._quiet_until = np.zeros(0, dtype=np.int64)
         self._severity = np.zeros(0)
+        self._asked = b""
+        self._blocks: list[Places] = []
 
     def nbytes(self) -> int:
         """Bytes held for all series that are looked at together."""
@@ -70,14 +72,14 @@ class RangeDetector:
             return self._learn_few(slots.tolist(), values.tolist())
         if not len(slots):
             return np.empty(0), np.empty(0, dtype=bool)
-        self._reserve(int(slots.max()) + 1)
+        blocks = self._blocks_of(slots)
         if values.min() >= -LARGEST and values.max() <= LARGEST:
-            return self._learn_in_blocks(as_slice(slots), values)
+            return self._learn_in_blocks(blocks, values)
         score, alert = np.full(len(slots), np.nan), np.zeros(len(slots), dtype=bool)
         usable = np.isfinite(values)
         if usable.any():
             known = np.clip(values[usable], -LARGEST, LARGEST)
-            score[usable], alert[usable] = self._learn_in_blocks(slots[usable], known)
+            score[usable], alert[usable] = self._learn_in_blocks(_cut(slots[usable]), known)
         return score, alert
 
     def forget(self, slots: NDArray[np.int64], /) -> None:
@@ -119,32 +121,42 @@ class RangeDetector:
         self._records.adopt(row, single.records)
         self._novelty.adopt(row, single.novelty)
 
-    def _learn_in_blocks(self, rows: Rows, values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        if len(values) <= BLOCK_COUNT:
-            return self._learn(rows, values)
+    def _blocks_of(self, slots: NDArray[np.int64]) -> list[Places]:
+        """The rows cut into blocks, kept for as long as the same are asked for."""
+        asked = slots.tobytes()
+        if asked != self._asked:
+            self._reserve(int(slots.max()) + 1)
+            self._asked, self._blocks = asked, _cut(np.array(slots))
+        return self._blocks
+
+    def _learn_in_blocks(self, blocks: list[Places], values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        if len(blocks) == 1:
+            return self._learn(blocks[0], values)
         starts = range(0, len(values), BLOCK_COUNT)
-        parts = [self._learn(_part(rows, start), values[start : start + BLOCK_COUNT]) for start in starts]
+        parts = [
+            self._learn(block, values[start : start + BLOCK_COUNT]) for block, start in zip(blocks, starts, strict=True)
+        ]
         return np.concatenate([score for score, _ in parts]), np.concatenate([alert for _, alert in parts])
 
-    def _learn(self, rows: Rows, values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        rule, age = self._rule, self._age[rows]
-        surprise = self._novelty.surprise(rows, values)
+    def _learn(self, places: Places, values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        rule, rows, age = self._rule, places.rows, self._age[places.rows]
+        youngest = int(age.min())
+        surprise = self._novelty.surprise(places, values)
         views = np.empty((len(VIEW_COUNTS), len(values)))
         views[: len(LEVEL_COUNTS)] = values
         views[len(LEVEL_COUNTS) : -len(STEP_COUNTS)] = surprise[0]
         views[-len(STEP_COUNTS) :] = surprise[1]
-        excess = self._records.excess(rows, views, age)
+        excess = self._records.excess(rows, views, age, youngest)
         alert = excess > rule.least_excess
         if alert.any():
             alert &= (age >= rule.warm_up_count) & (age >= self._quiet_until[rows])
             alert &= excess > required_excess(age, rule.tail_count, rule.least_excess)
             self._quiet_until[rows] = np.where(alert, age + rule.refractory_count, self._quiet_until[rows])
-        score = self._score(rows, surprise[0], age)
+        score = self._score(rows, surprise[0], age, youngest)
         self._age[rows] += 1
         return score, alert
 
-    def _score(self, rows: Rows, surprise: FloatArray, age: NDArray[np.int64]) -> FloatArray:
-        youngest = int(age.min())
+    def _score(self, rows: Rows, surprise: FloatArray, age: NDArray[np.int64], youngest: int) -> FloatArray:
         weight = SCORE_WEIGHT if youngest >= SCORE_COUNT else np.maximum(SCORE_WEIGHT, 1.0 / (age + 1.0))
         severity = self._severity[rows]
         surprise -= severity
@@ -157,8 +169,8 @@ class RangeDetector:
         return score
 
 
-def _part(rows: Rows, start: int) -> Rows:
-    """The rows of one block."""
-    if isinstance(rows, slice):
-        return slice(start, min(start + BLOCK_COUNT, rows.stop))
-    return rows[start : start + BLOCK_COUNT]
+def _cut(slots: NDArray[np.int64]) -> list[Places]:
+    """The rows in blocks."""
+    rows, count = as_slice(slots), len(slots)
+    bounds = [(start, min(start + BLOCK_COUNT, count)) for start in range(0, count, BLOCK_COUNT)]
+    return [Places.of(slice(*bound) if isinstance(rows, slice) else rows[slice(*bound)]) for bound in bounds]

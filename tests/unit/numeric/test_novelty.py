@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.numeric.novelty import LAG, MOST_COUNTED, Novelty
+from agent.numeric.novelty import LAG, MOST_COUNTED, Novelty, Places
 
-ROW = np.array([0])
+ROW = Places.of(np.array([0]))
 
 
 class Slow:
@@ -69,8 +69,8 @@ def test_a_value_never_seen_surprises_more_than_a_rare_one_and_that_more_than_a_
     novelty = fresh(3)
     for tick in range(500):
         value = 5.0 if tick % 50 == 0 else float(tick % 2)
-        novelty.surprise(np.arange(3), np.full(3, value))
-    common, rare, new = novelty.surprise(np.arange(3), np.array([1.0, 5.0, 2.5]))[0]
+        novelty.surprise(Places.of(slice(0, 3)), np.full(3, value))
+    common, rare, new = novelty.surprise(Places.of(slice(0, 3)), np.array([1.0, 5.0, 2.5]))[0]
     assert common < 1.0 < rare < new
 
 

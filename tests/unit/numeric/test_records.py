@@ -17,7 +17,9 @@ def excesses(values, smoothing=1, two_sided_count=1):
     records = Records((smoothing,), two_sided_count)
     records.reserve(1)
     rows = np.array([0])
-    return [float(records.excess(rows, np.array([[value]]), np.array([age]))[0]) for age, value in enumerate(values)]
+    return [
+        float(records.excess(rows, np.array([[value]]), np.array([age]), age)[0]) for age, value in enumerate(values)
+    ]
 
 
 def test_excess_is_in_units_of_the_range():
