@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer
+.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer pictures
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -48,6 +48,11 @@ bench-agent: $(VENV)/run.stamp
 DATA ?= $(firstword $(wildcard nab_dev.zip ../shared/data/nab_dev.zip) nab_dev.zip)
 bench-sampling: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/sampling.py --data "$(DATA)"
+
+## make pictures   draws the pictures of the documentation again; DATA=nab_dev.zip
+pictures: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/sampling_pictures.py
+	@$(BIN)/python benchmarks/knowing_pictures.py --data "$(DATA)"
 
 ## make bench-buffer   the buffer beside a bounded deque and asyncio.Queue
 bench-buffer: $(VENV)/run.stamp
