@@ -9,6 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+import msgspec
+
 from agent.clock import Clock
 from agent.model import Event, Kind, Level, Record, Scalar, Series
 
@@ -94,13 +96,12 @@ class SeriesFamily(Protocol):
     def __getitem__(self, label_value: str) -> Series: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value of the agent's own, with what is needed to define its series."""
 
     name: str
     value: float
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     unit: str = ""
     kind: Kind = Kind.GAUGE
 

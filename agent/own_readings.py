@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.contracts import Reading
 from agent.model import Kind
-from agent.procfs import resident_bytes
+from agent.procfs import ProcFile, resident_bytes
 from agent.resilience.breaker import Breaker, CircuitState
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ class OwnReadings:
         self._regulator = regulator
         self._foresight = foresight
         self._health = health
+        self._statm = ProcFile("/proc/self/statm")
 
     def __call__(self) -> Iterator[Reading]:
         yield from _ticks(self._pipeline.stats)
-        yield from _process()
+        yield from self._process()
         yield from self._counts()
         yield from self._regulator.readings()
         if self._foresight is not None:
@@ -76,6 +77,12 @@ class OwnReadings:
         yield Reading("agent_events_total", self._events.count, kind=Kind.COUNTER)
         yield Reading("agent_observer_dropped_events_total", self._observers.dropped_count, kind=Kind.COUNTER)
 
+    def _process(self) -> Iterator[Reading]:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        yield Reading("agent_cpu_ratio", usage.ru_utime + usage.ru_stime, unit="ratio", kind=Kind.RATE)
+        yield Reading("agent_rss_bytes", resident_bytes(self._statm), unit="bytes")
+        yield Reading("agent_threads", threading.active_count())
+
 
 def _ticks(stats: TickStats) -> Iterator[Reading]:
     yield Reading("agent_tick_duration_s", stats.last_duration_s, unit="s")
@@ -84,13 +91,6 @@ def _ticks(stats: TickStats) -> Iterator[Reading]:
     yield Reading("agent_missed_ticks_total", stats.missed_ticks, kind=Kind.COUNTER)
     yield Reading("agent_points_total", stats.points, kind=Kind.COUNTER)
     yield Reading("agent_anomalous_points_total", stats.anomalous_points, kind=Kind.COUNTER)
-
-
-def _process() -> Iterator[Reading]:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    yield Reading("agent_cpu_ratio", usage.ru_utime + usage.ru_stime, unit="ratio", kind=Kind.RATE)
-    yield Reading("agent_rss_bytes", resident_bytes(), unit="bytes")
-    yield Reading("agent_threads", threading.active_count())
 
 
 def _collector(collector: RunningCollector) -> Iterator[Reading]:

@@ -6,7 +6,6 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from agent.errors import CollectError
 
@@ -79,6 +78,10 @@ def key_values(text: bytes) -> dict[bytes, bytes]:
     return dict(zip(words[::2], words[1::2], strict=False))
 
 
-def resident_bytes() -> int:
-    """Memory that this process holds now."""
-    return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
+def resident_bytes(statm: ProcFile) -> int:
+    """Memory that a process holds now.
+
+    Args:
+        statm: The process's own `/proc/<pid>/statm`.
+    """
+    return int(statm.read().split()[1]) * resource.getpagesize()

@@ -11,6 +11,9 @@ from agent.model import Kind, Series
 __all__ = ["RateSource", "TickRecorder"]
 
 
+_PLAIN = frozenset({float, int})
+
+
 class RateSource(Protocol):
     """Turns running totals into change per second; NaN while there is none."""
 
@@ -41,7 +44,10 @@ class TickRecorder:
     def add(self, series: Series, value: float) -> None:
         """Record one value; NaN means "no sample", an infinity is counted in `bad_values` and left out."""
         try:
-            number = self._number(series, value)
+            if type(value) not in _PLAIN:
+                _refuse_text(value)
+            is_rate = series.kind is Kind.RATE
+            number = self._rates.update(series, value, self._at_s, series.wrap_bits) if is_rate else float(value)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ContractError(
                 self._owner, "collector", f"add() takes a Series and a number (got {series!r:.80}, {value!r:.80})"
@@ -53,14 +59,8 @@ class TickRecorder:
         elif not isnan(number):
             self.bad_values += 1
 
-    def _number(self, series: Series, value: float) -> float:
-        if _is_text(value):
-            raise TypeError("text is not a number")
-        if series.kind is Kind.RATE:
-            return self._rates.update(series, value, self._at_s, series.wrap_bits)
-        return float(value)
 
-
-def _is_text(value: object) -> bool:
+def _refuse_text(value: object) -> None:
     """`float` would take a number's text for the number."""
-    return isinstance(value, str | bytes | bytearray)
+    if isinstance(value, str | bytes | bytearray):
+        raise TypeError("text is not a number")

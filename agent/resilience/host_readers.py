@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.procfs import ProcFile, key_values
+from agent.procfs import ProcFile, key_values, resident_bytes
 
 __all__ = ["OwnCpu", "OwnMemory", "StallRatio"]
 
@@ -68,7 +67,6 @@ class OwnMemory:
 
     def __init__(self, max_bytes: int, cgroup: Path = CGROUP, statm: Path = STATM) -> None:
         self._max_bytes = max_bytes
-        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._limit, self._current, self._stat = (
             ProcFile(str(cgroup / f"memory.{what}")) for what in ("max", "current", "stat")
         )
@@ -83,7 +81,7 @@ class OwnMemory:
         limit = self._limit.read_if_there().strip()
         if limit and limit != NO_LIMIT:
             return self._working_set_bytes() / int(limit)
-        return int(self._statm.read().split()[1]) * self._page_bytes / self._max_bytes
+        return resident_bytes(self._statm) / self._max_bytes
 
     def _working_set_bytes(self) -> int:
         """What the group uses, less the file cache that the kernel would give back at once."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.procfs import resident_bytes
+from agent.procfs import ProcFile, resident_bytes
 from agent.resilience.breaker import CircuitState
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def process_report() -> Report:
     return {
         "pid": os.getpid(),
         "cpu_s": usage.ru_utime + usage.ru_stime,
-        "rss_bytes": resident_bytes(),
+        "rss_bytes": resident_bytes(ProcFile("/proc/self/statm")),
         "threads": threading.active_count(),
     }
 
