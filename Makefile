@@ -104,9 +104,9 @@ $(VENV)/bin/python:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-$(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/run.stamp: requirements.lock requirements-tui.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
 	@echo "installing into $(VENV) ..."
-	@$(PIP) -r requirements.lock -r requirements-build.lock
+	@$(PIP) -r requirements.lock -r requirements-tui.lock -r requirements-build.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q agent plugins
 	@touch $@
@@ -137,7 +137,7 @@ dist: $(VENV)/dev.stamp
 
 ## make deb        dist/rebellion-agent_*.deb for the Debian that this machine runs, with its own environment
 PACKAGED := $(shell find agent plugins etc systemd packaging docs -type f ! -name '*.pyc')
-build/deb.stamp: $(PACKAGED) requirements.lock requirements-build.lock pyproject.toml
+build/deb.stamp: $(PACKAGED) requirements.lock requirements-tui.lock requirements-build.lock pyproject.toml
 	@rm -f dist/rebellion-agent_*.deb
 	@PYTHON=$(DEB_PYTHON) packaging/make_deb.sh
 	@mkdir -p build && touch $@

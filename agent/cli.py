@@ -91,6 +91,7 @@ def _parser(words: Sequence[str]) -> Parser:
     collect.add_argument("--json", action="store_true", help="one JSON object a series instead of a table")
     _add_replay_command(commands)
     _add_status_command(commands)
+    _add_top_command(commands)
     _add_config_commands(commands)
     _add_plugins_commands(commands)
     _add_spool_commands(commands)
@@ -159,9 +160,30 @@ def _add_replay_command(commands: Subparsers[Parser]) -> None:
     replay.add_argument("--scores", default="", metavar="OUT.csv", help="write score and alert of every row")
 
 
+def _add_top_command(commands: Subparsers[Parser]) -> None:
+    from agent.commands import top as work
+
+    text = "show the agent on this host, live in the terminal, until q"
+    top = _add(commands, "top", work.show_top, text, has_config=True)
+    _add_port_options(top)
+    top.add_argument("--interval", type=_seconds, default=1.0, metavar="SECONDS", help="ask so often; default 1")
+    top.add_argument("--once", action="store_true", help="print one frame and end, as into a pipe")
+
+
+def _seconds(text: str) -> float:
+    """A length of time of the command line, > 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds > 0 (got {text!r})")
+    return seconds
+
+
 def _add_port_options(command: Parser) -> None:
     command.add_argument("--url", default="", help="where the agent's port is, instead of status.listen")
-    command.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="wait no longer; default 5")
+    command.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="wait no longer; default 5")
 
 
 def _add_config_commands(commands: Subparsers[Parser]) -> None:

@@ -55,7 +55,8 @@ build_environment() {
     chmod 755 "$building"
     "$PYTHON" -m venv "$building" || die "$PYTHON -m venv does not work; on Debian: apt-get install python3-venv"
     set -- --quiet --disable-pip-version-check --no-input
-    "$building/bin/python" -m pip install "$@" --require-hashes -r "$SOURCE/requirements.lock" -r "$SOURCE/requirements-build.lock"
+    "$building/bin/python" -m pip install "$@" --require-hashes -r "$SOURCE/requirements.lock" \
+        -r "$SOURCE/requirements-tui.lock" -r "$SOURCE/requirements-build.lock"
     mkdir "$building/source"
     for part in agent plugins pyproject.toml README.md LICENSE; do
         cp -R "$SOURCE/$part" "$building/source/"

@@ -8,36 +8,14 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 from process_support import Process, wait_until
-
-CONFIG = """
-[agent]
-name = "web1"
-state_dir = {state_dir}
-default_collectors = false
-interval_s = 0.1
-drain_s = 0.0
-[collectors.load]
-[sinks.{sink}]
-[status]
-listen = "127.0.0.1:0"
-"""
-FILE_SINK = "file]\npath = {path}\n#"
-NO_HUB = 'websocket]\nurl = "ws://127.0.0.1:9/"\n#'
+from small_agent import FILE_SINK, NO_HUB, agent
 
 
 def status(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "agent.cli", "status", *words]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environ})
-
-
-def agent(tmp_path: Path, sink: str) -> Process:
-    config = tmp_path / "agent.toml"
-    text = CONFIG.replace("{sink}", sink.format(path=json.dumps(str(tmp_path / "out.jsonl"))))
-    config.write_text(text.format(state_dir=json.dumps(str(tmp_path / "state"))))
-    return Process("agent", "--config", str(config))
 
 
 def has_acked(running: Process) -> bool:
