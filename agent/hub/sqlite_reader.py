@@ -16,7 +16,7 @@ from agent.hub.rollup import rolled_up
 from agent.hub.sqlite_chunks import HOUR, MINUTE, POINT, Level, chunks_between, purged_step
 from agent.hub.sqlite_parts import PartKind, parts_in
 from agent.hub.sqlite_rescue import parts_folder
-from agent.hub.sqlite_schema import is_damage, open_for_reading
+from agent.hub.sqlite_schema import has_tables, is_damage, open_for_reading
 from agent.hub.sqlite_upkeep import BATCH_COLUMNS, batch_of
 from agent.hub.store import AgentRow, BatchWrite, EventRow, Points, SeriesRow, Stretches, TooManyPoints
 
@@ -209,13 +209,16 @@ class SqliteReader:
         """A part's connection.
 
         Raises:
-            FileNotFoundError: It was removed a moment ago.
+            FileNotFoundError: It was removed a moment ago, or is being made at this moment and holds nothing yet.
         """
         if path not in self._parts:
             try:
                 self._parts[path] = open_for_reading(path)
             except sqlite3.OperationalError as error:
                 raise FileNotFoundError(path) from error
+            if not has_tables(self._parts[path]):
+                self._parts.pop(path).close()
+                raise FileNotFoundError(path)
         return self._parts[path]
 
     def _forget_removed(self, existing: set[Path], kind: PartKind) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.hub.store import StoreError
 
-__all__ = ["check", "is_damage", "open_for_reading", "open_for_writing", "open_part"]
+__all__ = ["check", "has_tables", "is_damage", "open_for_reading", "open_for_writing", "open_part"]
 
 _SCHEMA_VERSION = 2
 _CHECK_UP_TO_BYTES = 1 << 30
@@ -158,7 +158,7 @@ def open_part(path: Path) -> sqlite3.Connection:
     connection = _writable(path, _WAIT_FOR_READERS_S)
     try:
         _tune(connection)
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        if not has_tables(connection):
             connection.executescript(_PART_SCHEMA)
     except BaseException:
         connection.close()
@@ -176,6 +176,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=_WAIT_S)
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def has_tables(part: sqlite3.Connection) -> bool:
+    """False for a part that was only just made: its tables come in one transaction, after the file."""
+    return bool(part.execute("PRAGMA user_version").fetchone()[0])
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:

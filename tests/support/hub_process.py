@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import structlog
 
 from agent.clock import SystemClock
-from agent.config.schema import HubSection
+from agent.config.schema import HubSection, LogSection
 from agent.hub.server import Hub
 from agent.hub.sqlite_store import SqliteStore
+from agent.logs import configure_logs
 
 
 def die_after_commits(count: int) -> None:
@@ -39,7 +40,7 @@ async def main(state_dir: str, port: str, deadly_commits: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     config = HubSection(listen=f"127.0.0.1:{port}", state_dir=state_dir)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_logs(LogSection(format="console"), os.environ)
     await Hub(config, clock=SystemClock(), log=structlog.get_logger()).run(stop, lambda page: print(page, flush=True))
 
 

@@ -160,6 +160,10 @@ class HubProcess:
         self._child.stdout.close()
 
     @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
     def url(self) -> str:
         return self.page.replace("http", "ws", 1)
 

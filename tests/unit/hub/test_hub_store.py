@@ -50,6 +50,17 @@ def test_a_store_that_cannot_write_says_so_and_recovers(opened):
     assert opened.append(opened.batch(1, 1)) == [Appended.STORED]
 
 
+def test_a_part_that_is_only_just_made_holds_up_no_query(opened, tmp_path):
+    """The file is there before its tables are, for a moment or since a kill in between."""
+    opened.append(opened.batch(1, 1))
+    part = tmp_path / "hub.parts" / f"points-000001-{START_NS // 10**9}.sqlite3"
+    part.touch()
+    assert opened.values() == [1.0]
+    opened.keep_up(60)
+    assert part.stat().st_size > 0
+    assert opened.values() == [1.0]
+
+
 def test_folding_leaves_nothing_behind_in_the_main_file(opened):
     opened.append(*(opened.batch(seq, seq) for seq in range(1, 100)))
     opened.keep_up(200)
