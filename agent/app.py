@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from agent.anomaly_reports import AnomalyReports
 from agent.assembly import Assembly, make_analysis, make_rng
 from agent.breaker_memory import BreakerMemory
 from agent.clock import SystemClock
@@ -31,6 +32,7 @@ from agent.reload import reload_pipeline
 from agent.systemd import notify, watchdog_s
 
 if TYPE_CHECKING:
+    from agent.collection.analysis import Analysis, Seen
     from agent.config.loaded import LoadedConfig
     from agent.model import Batch
     from agent.status.port import StatusPort
@@ -63,11 +65,12 @@ class Agent:
         self._workers = WorkerThreads()
         self._table = SeriesTable()
         self._shared = self._make_shared()
+        analysis = make_analysis(loaded, self._shared)
         self._pipeline = Pipeline(
             _settings(loaded, gather_s),
             clock=self._clock,
             table=self._table,
-            analysis=make_analysis(loaded, self._shared),
+            analysis=analysis,
             events=self._events,
             on_tick=self._ticked,
             on_batch=self._batched,
@@ -75,6 +78,7 @@ class Agent:
         self._regulator = Regulator(self._pipeline, self._clock, self._events, host_pressures(self._clock))
         self._foresight = self._make_foresight(loaded)
         self._health = HostHealth(self._table.definition, self._pipeline, self._foresight, self._events)
+        self._anomalies = self._make_anomalies(analysis)
         self._own_readings = OwnReadings(
             self._pipeline,
             table=self._table,
@@ -84,6 +88,7 @@ class Agent:
             regulator=self._regulator,
             foresight=self._foresight,
             health=self._health,
+            anomalies=self._anomalies,
         )
         self._status = self._make_status_port(loaded)
         self._assembly = self._assemble(loaded)
@@ -162,17 +167,24 @@ class Agent:
         from agent.status.port import StatusPort
 
         history = History(section.history_s, section.history_bytes)
-        api = StatusApi(self._shared, self._pipeline, self._regulator, self._table, history)
+        api = StatusApi(self._shared, self._pipeline, self._regulator, self._table, history, anomalies=self._anomalies)
         return StatusPort(section.listen, api, self._clock, self._log)
 
     def _make_foresight(self, loaded: LoadedConfig) -> Foresight | None:
         section = loaded.config.forecast
         return Foresight(self._table.definition, self._events, section.horizon_s) if section.enabled else None
 
-    def _batched(self, batch: Batch) -> None:
+    def _make_anomalies(self, analysis: Analysis | None) -> AnomalyReports | None:
+        if analysis is None:
+            return None
+        return AnomalyReports(self._table.definition, self._events, lambda: analysis.judge)
+
+    def _batched(self, batch: Batch, seen: Seen | None) -> None:
         if self._foresight is not None:
             self._foresight.take(batch)
         self._health.take(batch)
+        if self._anomalies is not None and seen is not None:
+            self._anomalies.take(batch, seen)
         if self._status is not None:
             self._status.note_batch(batch)
 

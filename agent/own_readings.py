@@ -15,6 +15,7 @@ from agent.procfs import ProcFile, resident_bytes
 from agent.resilience.breaker import Breaker, CircuitState
 
 if TYPE_CHECKING:
+    from agent.anomaly_reports import AnomalyReports
     from agent.collection.running import RunningCollector
     from agent.collection.series_table import SeriesTable
     from agent.collection.threads import WorkerThreads
@@ -45,6 +46,7 @@ class OwnReadings:
         regulator: Regulator,
         foresight: Foresight | None,
         health: HostHealth,
+        anomalies: AnomalyReports | None,
     ) -> None:
         self._pipeline = pipeline
         self._table = table
@@ -55,6 +57,7 @@ class OwnReadings:
         self._foresight = foresight
         self._health = health
         self._statm = ProcFile("/proc/self/statm")
+        self._anomalies = anomalies
 
     def __call__(self) -> Iterator[Reading]:
         yield from _ticks(self._pipeline.stats)
@@ -64,6 +67,8 @@ class OwnReadings:
         if self._foresight is not None:
             yield from self._foresight.readings()
         yield from self._health.readings()
+        if self._anomalies is not None:
+            yield from self._anomalies.readings()
         for collector in self._pipeline.collectors:
             yield from _collector(collector)
         for sender in self._pipeline.senders:

@@ -28,7 +28,7 @@ from agent.model import Batch, Event, PointFlag, Series
 
 if TYPE_CHECKING:
     from agent.clock import Clock
-    from agent.collection.analysis import Analysis
+    from agent.collection.analysis import Analysis, Seen
     from agent.collection.series_table import SeriesTable
     from agent.delivery.sender import Sender
     from agent.events import EventBus
@@ -92,7 +92,7 @@ class Pipeline:
         analysis: One call a tick; None when the transformer is switched off.
         events: Everything that happens is reported there.
         on_tick: Called after every tick (watchdog, readiness).
-        on_batch: Called with every batch, after the sinks' buffers have it.
+        on_batch: Called with every batch and what was seen in it (None without an analysis), after the sinks' buffers have it.
         sleep: Waits for seconds; tests pass their own.
 
     Attributes:
@@ -109,7 +109,7 @@ class Pipeline:
         analysis: Analysis | None,
         events: EventBus,
         on_tick: Callable[[], None] = lambda: None,
-        on_batch: Callable[[Batch], None] = lambda _: None,
+        on_batch: Callable[[Batch, Seen | None], None] = lambda _, __: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.settings = settings
@@ -224,20 +224,20 @@ class Pipeline:
 
     def _ship_samples(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> None:
         if samples:
-            batch = self._batch(samples, wall_ns, now_s)
+            batch, seen = self._judged(samples, wall_ns, now_s)
             self._ship(batch)
-            self._on_batch(batch)
+            self._on_batch(batch, seen)
 
-    def _batch(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> Batch:
+    def _judged(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> tuple[Batch, Seen | None]:
         ids = np.array(self._table.ids(samples), dtype=np.uint32)
         values = np.fromiter(samples.values(), dtype=np.float64, count=len(samples))
         flags = np.fromiter((series.lane for series in samples), np.uint8, len(samples))
-        if self._analysis is not None:
-            alert = self._analysis.look(ids, values).alert
-            flags[alert] |= PointFlag.ANOMALOUS.value
-            self.stats.anomalous_points += int(alert.sum())
+        seen = self._analysis.look(ids, values) if self._analysis is not None else None
+        if seen is not None:
+            flags[seen.alert] |= PointFlag.ANOMALOUS.value
+            self.stats.anomalous_points += int(seen.alert.sum())
         self.stats.points += len(samples)
-        return Batch(wall_ns, now_s, ids, values, flags if flags.any() else None)
+        return Batch(wall_ns, now_s, ids, values, flags if flags.any() else None), seen
 
     def _ship(self, record: Batch | Event) -> None:
         for shipping in self._senders.values():

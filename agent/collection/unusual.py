@@ -30,7 +30,7 @@ class Unusual:
         value: In the unit of the series.
         score: Of the judge, 0..1; NaN when it gave none.
         low, high: Median of the window before it, plus and minus three robust standard deviations; NaN when it is empty.
-        deviation: Distance from that median in robust standard deviations, >= 0; inf when the window knew one value only.
+        deviation: Severity: |robust z|, or |z| where more than half of the window is one value; >= 0, inf when all of it is.
     """
 
     series_id: int
@@ -46,6 +46,8 @@ class Unusual:
         """Why, in words."""
         if not isfinite(self.low):
             return f"{self.value:.6g}, with nothing known before it"
+        if self.low == self.high:
+            return f"{self.value:.6g}, where {self.low:.6g} is usual"
         usual = f"the usual {self.low:.6g} to {self.high:.6g}"
         if self.low <= self.value <= self.high:
             return f"{self.value:.6g}, inside {usual}: its course is new"
@@ -53,7 +55,7 @@ class Unusual:
 
 
 def unusual_points(ids: IdArray, values: FloatArray, seen: Seen, definition: Callable[[int], Series]) -> list[Unusual]:
-    """The points of a tick that begin an incident, those furthest from their median first.
+    """The points of a tick that begin an incident, those that deviate most first.
 
     Args:
         ids, values: Of the tick that was just looked at.
@@ -64,10 +66,14 @@ def unusual_points(ids: IdArray, values: FloatArray, seen: Seen, definition: Cal
     if not len(at):
         return []
     median, spread = seen.result.median[at], seen.result.mad[at] / MAD_TO_SIGMA
-    apart = np.abs(values[at] - median)
-    deviation = np.where(spread > 0, apart / np.where(spread > 0, spread, 1.0), np.where(apart > 0, inf, 0.0))
     half = EXPECTED_SIGMAS * spread
-    columns = (values[at], seen.score[at], median - half, median + half, np.nan_to_num(deviation, posinf=inf))
+    columns = (
+        values[at],
+        seen.score[at],
+        median - half,
+        median + half,
+        np.nan_to_num(seen.result.severity[at], posinf=inf),
+    )
     found = [
         Unusual(series_id, definition(series_id), *numbers)
         for series_id, *numbers in zip(ids[at].tolist(), *(column.tolist() for column in columns), strict=True)

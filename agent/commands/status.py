@@ -11,12 +11,13 @@ from typing import Any
 
 from agent.errors import RebellionError
 
-__all__ = ["EXIT_CODE", "MAX_DROPPED_RATIO", "MIN_SCORE", "NOT_RUNNING", "judge", "show_status"]
+__all__ = ["EXIT_CODE", "MAX_DROPPED_RATIO", "MIN_SCORE", "NOT_RUNNING", "judge", "recent_incidents", "show_status"]
 
 NOT_RUNNING = 3
 EXIT_CODE = {"ok": 0, "degraded": 1, "failing": 4}
 MIN_SCORE = 40.0
 MAX_DROPPED_RATIO = 0.01
+RECENT_S = 600.0
 
 Report = dict[str, Any]
 
@@ -40,7 +41,9 @@ def show_status(args: argparse.Namespace) -> int:
     try:
         state, reasons = judge(report, args.min_score, args.max_dropped_ratio)
         text = (
-            _as_json(report, state, reasons) if args.json else "\n".join([_headline(report, state), *_bullets(reasons)])
+            _as_json(report, state, reasons)
+            if args.json
+            else "\n".join([_headline(report, state), *_bullets([*reasons, *recent_incidents(report)])])
         )
     except (KeyError, TypeError) as error:
         raise RebellionError(f"the agent answers in a form that this version does not know ({error!r})") from error
@@ -63,6 +66,17 @@ def judge(report: Report, min_score: float, max_dropped_ratio: float) -> tuple[s
         reasons.append(f"health of the host is {score:.0f}, below {min_score:g}")
     is_worse = health["state"] == "ok" and bool(reasons)
     return ("degraded" if is_worse else health["state"]), reasons
+
+
+def recent_incidents(report: Report) -> Iterator[str]:
+    """A line for each anomaly told in the last ten minutes, the newest last. They are news, and no reason to be degraded."""
+    for event in report["events"]:
+        age_s = report["time_s"] - event["time_s"]
+        if event["kind"] == "anomaly.found" and age_s <= RECENT_S:
+            detail = event["detail"]
+            others = detail["series_count"] - 1
+            more = f" (and {others} more series)" if others else ""
+            yield f"anomaly {age_s / 60:.0f} min ago: {detail['series']} {detail['reason']}{more}"
 
 
 def _dropped(report: Report, max_ratio: float) -> Iterator[str]:

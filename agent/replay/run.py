@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from agent.anomaly_reports import AnomalyReports
 from agent.assembly import make_analysis
 from agent.breaker_memory import BreakerMemory
 from agent.collection.series_table import SeriesTable
@@ -147,6 +148,7 @@ class _Run:
         self._foresight = Foresight(table.definition, bus, section.horizon_s) if section.enabled else None
         idle = Pipeline(PipelineSettings(), clock=self._clock, table=table, analysis=None, events=bus)
         self.health = HostHealth(table.definition, idle, self._foresight, bus)
+        self._reports = AnomalyReports(table.definition, bus, lambda: self.analysis.judge)
         self.events: list[Event] = []
         bus.subscribe(self.events.append)
         self.alerts: list[Alert] = []
@@ -172,6 +174,7 @@ class _Run:
         if self._foresight is not None:
             self._foresight.take(batch)
         self.health.take(batch)
+        self._reports.take(batch, seen)
 
     def _keep_averages(self, row: int) -> None:
         statistics = self.analysis.transformer.statistics()

@@ -13,6 +13,7 @@ from agent.status.history import Column, History, Tick, columns
 from agent.status.report import collector_report, health, process_report, sampling_report, sink_report, tick_report
 
 if TYPE_CHECKING:
+    from agent.anomaly_reports import AnomalyReports
     from agent.collection.series_table import SeriesTable
     from agent.hosting import Shared
     from agent.model import Batch, Event
@@ -32,11 +33,19 @@ class StatusApi:
     Args:
         shared: Who it is.
         pipeline, regulator, table: What is told of.
+        anomalies: Its counts; None when nothing looks for any.
         history: Where its newest points are.
     """
 
     def __init__(
-        self, shared: Shared, pipeline: Pipeline, regulator: Regulator, table: SeriesTable, history: History
+        self,
+        shared: Shared,
+        pipeline: Pipeline,
+        regulator: Regulator,
+        table: SeriesTable,
+        history: History,
+        *,
+        anomalies: AnomalyReports | None,
     ) -> None:
         self.name = shared.agent
         self._shared = shared
@@ -44,6 +53,7 @@ class StatusApi:
         self._regulator = regulator
         self._table = table
         self._history = history
+        self._anomaly_reports = anomalies
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self._started_s = shared.clock.monotonic_s()
         self._batches = 0
@@ -201,7 +211,13 @@ class StatusApi:
 
     def _anomalies(self, latest: Tick | None) -> dict[str, Any]:
         now = self._texts(latest.anomalous_ids()) if latest is not None else []
-        return {"points_total": self._pipeline.stats.anomalous_points, "now": sorted(now)}
+        reports = self._anomaly_reports
+        return {
+            "points_total": self._pipeline.stats.anomalous_points,
+            "alerts_total": sum(reports.alerts_total.values()) if reports is not None else 0,
+            "incidents_total": reports.incidents_total if reports is not None else 0,
+            "now": sorted(now),
+        }
 
     def _score(self, latest: Tick | None) -> float | None:
         if latest is None:

@@ -13,6 +13,7 @@ const MARKS = [
   [/^component\.disabled$|^spool\.(failed|damaged)$|\.refused$/, "failure", "failure"],
   [/^config\.reloaded$/, "reload", "reload"],
   [/^load\./, "load", "load"],
+  [/^anomaly\.found$/, "anomaly", "anomaly"],
 ];
 
 /**

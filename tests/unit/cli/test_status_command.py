@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.commands.status import EXIT_CODE, judge
+from agent.commands.status import EXIT_CODE, judge, recent_incidents
 
 
 def report(state="ok", reasons=(), score=80.0, accepted=100, **dropped):
@@ -33,3 +33,16 @@ def test_drops_beyond_the_share_degrade_and_name_their_reason():
     assert found == ("degraded", ["sink:hub has dropped 5.0% of its points, most of them for: expired"])
     assert judge(report(sampled=1), 40, 0.01)[0] == "ok"
     assert judge(report(accepted=0), 40, 0.0)[0] == "ok"
+
+
+def incident(time_s, series_count=1, kind="anomaly.found"):
+    detail = {"series": "cpu_used_ratio", "reason": "0.97, above the usual 0.1 to 0.3", "series_count": series_count}
+    return {"time_s": time_s, "kind": kind, "detail": detail}
+
+
+def test_incidents_of_the_last_ten_minutes_are_told_and_no_other_event():
+    events = [incident(399.0), incident(880.0, 4), incident(940.0), incident(950.0, kind="breaker.opened")]
+    assert list(recent_incidents({"time_s": 1000.0, "events": events})) == [
+        "anomaly 2 min ago: cpu_used_ratio 0.97, above the usual 0.1 to 0.3 (and 3 more series)",
+        "anomaly 1 min ago: cpu_used_ratio 0.97, above the usual 0.1 to 0.3",
+    ]
