@@ -21,7 +21,7 @@ Times = NDArray[np.int64]
 
 _BLOCK_SERIES = 16
 _CHECKSUM = struct.Struct("<I")
-_DEFAULT = {"weights": 1.0, "flags": 0.0}
+_DEFAULT = {"weights": 1.0, "flags": 0.0, "bounds": 0.0}
 """What a cell holds where its chunk has no such column."""
 
 
@@ -37,7 +37,7 @@ class Chunk:
         ids: Series, uint32, shape (s,), rising.
         times_ns: int64, shape (t,), rising; a time may stand there twice.
         columns: float64 matrices of shape (s, t) by name. Points have `values`, `weights` (0 = no point; without the column all
-            are 1) and `flags` (without the column all are 0); roll-ups have the columns of `agent.hub.rollup`.
+            are 1), `flags` and `bounds` (without the column all are 0); roll-ups have the columns of `agent.hub.rollup`.
     """
 
     ids: Ids
@@ -93,6 +93,8 @@ def chunk_of(batches: Sequence[BatchWrite]) -> Chunk:
         columns["weights"] = _spread(shape, series, tick, np.concatenate([_weights(batch) for batch in ordered]))
     if any(batch.flags is not None for batch in ordered):
         columns["flags"] = _spread(shape, series, tick, np.concatenate([_flags(batch) for batch in ordered]))
+    if any(batch.bounds is not None for batch in ordered):
+        columns["bounds"] = _spread(shape, series, tick, np.concatenate([_bounds(batch) for batch in ordered]))
     return Chunk(ids, np.array([batch.time_ns for batch in ordered], np.int64), columns)
 
 
@@ -156,6 +158,14 @@ def _weights(batch: BatchWrite) -> Floats:
 
 def _flags(batch: BatchWrite) -> Floats:
     return np.zeros(batch.points) if batch.flags is None else np.frombuffer(batch.flags, np.uint8).astype(np.float64)
+
+
+def _bounds(batch: BatchWrite) -> Floats:
+    """What is no distance is not known, whatever an agent said."""
+    if batch.bounds is None:
+        return np.zeros(batch.points)
+    bounds = np.frombuffer(batch.bounds, "<f4").astype(np.float64)
+    return np.where(np.isfinite(bounds) & (bounds >= 0.0), bounds, np.nan)
 
 
 def _joined(chunks: Sequence[Chunk], ids: Ids, name: str) -> Floats:

@@ -149,7 +149,8 @@ class Inbox:
         received_ns = self._clock.wall_ns()
         if isinstance(record, BatchMessage):
             ids = self._translate(record.ids)
-            return BatchWrite(*head, record.time_ns, received_ns, ids, record.values, record.flags, record.weights)
+            arrays = (record.values, record.flags, record.weights, record.bounds)
+            return BatchWrite(*head, record.time_ns, received_ns, ids, *arrays)
         if isinstance(record, EventMessage):
             detail = _json(record.detail)
             return EventWrite(*head, record.time_ns, received_ns, record.kind, record.component, record.level, detail)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hub.fleet import FleetAgent
-from agent.hub.statistics import Statistics, of_points, of_stretches
+from agent.hub.statistics import Statistics, known_bounds, methods_of, of_points, of_stretches
 from agent.hub.store import Points, SeriesRow, StoreReader, Stretches
 from agent.protocol.codec import unpack_floats, unpack_ids
 
@@ -76,11 +76,20 @@ class SeriesQueries:
 
 def _points(points: Points) -> Described:
     is_anomalous = (points.flags & _ANOMALOUS) > 0
-    return {
+    described = {
         "times": _seconds(points.times_ns),
         "values": _numbers(points.values),
         "anomalies": _seconds(points.times_ns[is_anomalous]),
     }
+    return described | _sampled(points)
+
+
+def _sampled(points: Points) -> Described:
+    """How points were kept, what each stands for, and how far off the others may be; nothing where none was left out."""
+    methods, bounds = methods_of(points.flags), known_bounds(points)
+    if not methods and not (points.weights > 1.0).any() and not bounds.any():
+        return {}
+    return {"methods": methods, "weights": _numbers(points.weights), "bounds": _numbers(bounds)}
 
 
 def _stretches(stretches: Stretches) -> Described:
@@ -91,6 +100,8 @@ def _stretches(stretches: Stretches) -> Described:
 def _described(statistics: Statistics, step_s: int) -> Described:
     if step_s:
         source, how = f"{step_s} s", "mean: of stretches, each counted alike; first: mean of the first stretch"
+    elif statistics.mean_by == "weight":
+        source, how = "points", "mean: by weight"
     else:
         source, how = "points", "mean: over time, straight from point to point, silences left out"
     return {**asdict(statistics), "source": source, "how": f"count: sum of the weights; {how}"}

@@ -26,7 +26,7 @@ _AGENT_COLUMNS = (
     "id, name, labels, version, epoch, last_seq, last_seen_ns, last_time_ns, series_count,"
     " points_total, batches_total, duplicates_total, gap_points_total"
 )
-_LATEST_COLUMNS = "agent_id, epoch_id, seq, 0, time_ns, received_ns, ids, points, flags, weights"
+_LATEST_COLUMNS = "agent_id, epoch_id, seq, 0, time_ns, received_ns, ids, points, flags, weights, bounds"
 _MAX_NS = 2**63 - 1
 
 Ask = tuple[Level, bool]
@@ -235,7 +235,7 @@ def _asks(step_ns: int) -> dict[PartKind, list[Ask]]:
     return {PartKind.POINTS: [(POINT, False)]}
 
 
-_NO_POINTS = Points(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.uint8))
+_NO_POINTS = Points(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.uint8), np.empty(0))
 _ROLLUP = ("count", "min", "max", "mean", "last")
 _NO_STRETCHES = Stretches(np.empty(0, np.int64), {name: np.empty(0) for name in _ROLLUP})
 
@@ -244,8 +244,10 @@ def _points_of(whole: Chunk, row: int) -> Points:
     values, times_ns = whole.columns["values"][row], whole.times_ns
     weights = whole.columns["weights"][row] if "weights" in whole.columns else np.ones(len(values))
     flags = whole.columns["flags"][row] if "flags" in whole.columns else np.zeros(len(values))
+    bounds = whole.columns["bounds"][row] if "bounds" in whole.columns else np.zeros(len(values))
     is_there = weights > 0
-    return Points(times_ns[is_there], values[is_there], weights[is_there], flags[is_there].astype(np.uint8))
+    columns = (weights[is_there], flags[is_there].astype(np.uint8), bounds[is_there])
+    return Points(times_ns[is_there], values[is_there], *columns)
 
 
 def _stretches_of(whole: Chunk, row: int) -> Stretches:

@@ -86,9 +86,12 @@ def _save_table(source: sqlite3.Connection, main: sqlite3.Connection, table: str
     saved = 0
     for order in ("ASC", "DESC"):
         try:
-            for row in source.execute(f"SELECT * FROM {table} ORDER BY rowid {order}"):  # noqa: S608 - names from above
-                marks = ", ".join("?" * len(row))
-                saved += main.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount  # noqa: S608
+            rows = source.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")  # noqa: S608 - names from above
+            columns = ", ".join(column[0] for column in rows.description)
+            marks = ", ".join("?" * len(rows.description))
+            insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608
+            for row in rows:
+                saved += main.execute(insert, row).rowcount
             break
         except sqlite3.DatabaseError:
             continue

@@ -13,7 +13,7 @@ from agent.hub.store import StoreError
 
 __all__ = ["check", "has_tables", "is_damage", "open_for_reading", "open_for_writing", "open_part"]
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _CHECK_UP_TO_BYTES = 1 << 30
 _WAIT_S = 5.0
 _WAIT_FOR_READERS_S = 0.05
@@ -94,6 +94,11 @@ CREATE TABLE latest (
 CREATE TABLE progress (step INTEGER NOT NULL) STRICT;
 INSERT INTO progress VALUES (0);
 CREATE INDEX series_by_name ON series (name);
+"""
+
+_SINCE_3 = """
+ALTER TABLE batch ADD COLUMN bounds BLOB;
+ALTER TABLE latest ADD COLUMN bounds BLOB;
 """
 
 _PART_SCHEMA = """
@@ -219,7 +224,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > _SCHEMA_VERSION:
         raise StoreError(f"{path}: written by a newer version (schema {version}, this one knows {_SCHEMA_VERSION})")
-    missing = (_SCHEMA, _SINCE_2)[version:]
+    missing = (_SCHEMA, _SINCE_2, _SINCE_3)[version:]
     if missing:
         script = "".join(missing)
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")

@@ -26,7 +26,7 @@ from agent.hub.store import (
 
 __all__ = ["SqliteStore"]
 
-_INSERT_BATCH = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_BATCH = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_EVENT = "INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _json = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _ADD_TALLY = """
@@ -180,7 +180,8 @@ class SqliteStore:
         if isinstance(write, EventWrite):
             self._connection.execute(_INSERT_EVENT, (*common, write.kind, write.component, write.level, write.detail))
         else:
-            self._connection.execute(_INSERT_BATCH, (*common, write.ids, write.values, write.flags, write.weights))
+            arrays = (write.ids, write.values, write.flags, write.weights, write.bounds)
+            self._connection.execute(_INSERT_BATCH, (*common, *arrays))
 
     def _write_tallies(self) -> None:
         moved = [(self._last_seq_by_epoch[epoch_id], epoch_id) for epoch_id in self._moved_epochs]

@@ -28,7 +28,7 @@ from agent.hub.store import BatchWrite, Limits, Upkept
 
 __all__ = ["BATCH_COLUMNS", "Upkeep", "batch_of"]
 
-BATCH_COLUMNS = "agent_id, epoch_id, seq, 0, time_ns, received_ns, ids, points, flags, weights"
+BATCH_COLUMNS = "agent_id, epoch_id, seq, 0, time_ns, received_ns, ids, points, flags, weights, bounds"
 
 _STEP_ROWS = 1000
 _STEP_BYTES = 4_194_304
@@ -189,12 +189,13 @@ class Upkeep:
                 newest[batch.agent_id] = batch
         self._main.executemany("DELETE FROM batch WHERE id = ?", [(row_id,) for row_id, _ in rows])
         self._main.executemany(
-            "INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent_id) DO UPDATE SET"
-            " (epoch_id, seq, time_ns, received_ns, ids, points, flags, weights) = (excluded.epoch_id, excluded.seq,"
-            " excluded.time_ns, excluded.received_ns, excluded.ids, excluded.points, excluded.flags, excluded.weights)"
+            "INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent_id) DO UPDATE SET"
+            " (epoch_id, seq, time_ns, received_ns, ids, points, flags, weights, bounds) = (excluded.epoch_id,"
+            " excluded.seq, excluded.time_ns, excluded.received_ns, excluded.ids, excluded.points, excluded.flags,"
+            " excluded.weights, excluded.bounds)"
             " WHERE excluded.time_ns >= time_ns",
             [
-                (b.agent_id, b.epoch_id, b.seq, b.time_ns, b.received_ns, b.ids, b.values, b.flags, b.weights)
+                (b.agent_id, b.epoch_id, b.seq, b.time_ns, b.received_ns, b.ids, b.values, b.flags, b.weights, b.bounds)
                 for b in newest.values()
             ],
         )

@@ -97,6 +97,7 @@ class BatchWrite:
     values: bytes
     flags: bytes | None = None
     weights: bytes | None = None
+    bounds: bytes | None = None
 
     @property
     def points(self) -> int:
@@ -187,13 +188,16 @@ class Points:
         times_ns: UTC nanoseconds, int64, shape (n,).
         values: float64, same shape.
         weights: How many produced points each stands for, float64, >= 1.
-        flags: As on the wire, uint8; bit 0 = anomalous, bit 1 = critical.
+        flags: `PointFlag` bits as on the wire, uint8.
+        bounds: How far a produced point may be from the straight line to this point from the one before it, float64, >= 0;
+            NaN: not known, neither there nor on the way to the next. None: nothing is said of any.
     """
 
     times_ns: NDArray[np.int64]
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
     flags: NDArray[np.uint8]
+    bounds: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,7 +48,7 @@ def rounded_up(bounds: FloatArray) -> BoundArray:
     """Bounds in half the bytes, none of them smaller than it was; infinity where the figure is too large."""
     with np.errstate(over="ignore"):
         near = bounds.astype(np.float32)
-    return np.where(near < bounds, np.nextafter(near, np.float32(np.inf)), near)
+        return np.where(near < bounds, np.nextafter(near, np.float32(np.inf)), near)
 
 
 @dataclass(frozen=True, slots=True)

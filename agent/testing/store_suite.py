@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 
 from agent.hub.store import (
@@ -60,6 +61,7 @@ class OpenedStore:
         after_seq: int = 0,
         weights: list[float] | None = None,
         flags: list[int] | None = None,
+        bounds: list[float] | None = None,
     ) -> BatchWrite:
         """A batch; without values of both series, the number and a tenth of it."""
         values = {self.load: float(seq), self.core0: seq / 10} if values is None else values
@@ -75,6 +77,7 @@ class OpenedStore:
             struct.pack(f"<{count}d", *values.values()),
             None if flags is None else bytes(flags),
             None if weights is None else struct.pack(f"<{count}d", *weights),
+            None if bounds is None else struct.pack(f"<{count}f", *bounds),
         )
 
     def event(self, seq: int, time_s: float = 0.0, *, gap_points: int = 0) -> EventWrite:
@@ -218,14 +221,15 @@ class StoreSuite:
         assert opened.reader.events(999, 0, 2 * START_NS, 10) == []
 
     def test_upkeep_changes_no_answer(self, opened: OpenedStore) -> None:
-        """Points, weights and flags of an hour, with a series that is there now and then and a value that is not finite."""
+        """Points, weights, flags and bounds of an hour, with a series that is there now and then and a value not finite."""
         nan, count = float("nan"), 3600
         for first in range(1, count + 1, 600):
             batches = []
             for seq in range(first, first + 600):
                 values = {opened.load: nan if seq == 7 else seq * 0.5} | ({opened.core0: seq * 0.1} if seq % 3 else {})
                 weights, flags = [1.0 + seq % 5] * len(values), [seq % 4] * len(values)
-                batches.append(opened.batch(seq, seq, values, weights=weights, flags=flags))
+                bounds = None if seq % 2 else [seq / 4 if seq % 6 else nan] * len(values)
+                batches.append(opened.batch(seq, seq, values, weights=weights, flags=flags, bounds=bounds))
             opened.append(*batches)
             opened.keep_up(first + 600)
         opened.keep_up(2 * count)
@@ -238,6 +242,8 @@ class StoreSuite:
         assert found.times_ns.tolist() == [START_NS + seq * _S for seq in every]
         assert found.weights.tolist() == [1.0 + seq % 5 for seq in every]
         assert found.flags.tolist() == [seq % 4 for seq in every]
+        bounds = [0.0 if seq % 2 else seq / 4 if seq % 6 else nan for seq in every]
+        np.testing.assert_array_equal(found.bounds, bounds)
         assert other.values.tolist() == [seq * 0.1 for seq in every if seq % 3]
         assert len(opened.points(100, 110).values) == 11
 

@@ -8,12 +8,14 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import numpy as np
 import pytest
 from hub_support import RunningHub, SinkStage, batch, fetch
 from websockets.asyncio.client import connect
 
 from agent.errors import ConfigError
 from agent.hub.store import StoreError
+from agent.model import Batch, PointFlag
 
 
 @pytest.fixture
@@ -140,6 +142,27 @@ async def test_statistics_of_a_long_time_are_of_roll_ups(hub, to, source):
 async def test_statistics_of_a_time_without_points_say_so(hub):
     status, found = await hub.get(f"api/v1/statistics?{ONE}&from=5000&to=5001")
     assert (status, found["count"], found["stored"], found["mean"]) == (200, 0.0, 0, None)
+
+
+async def test_53_what_was_sampled_is_told_with_method_weight_and_bound_all_the_way_to_a_query(hub):
+    sink = SinkStage("web4").sink(hub.url)
+    ids, shaped = np.array([1], np.uint32), np.array([PointFlag.SHAPED], np.uint8)
+    rows = [(1000, 0.0, 1.5, 0.0), (1002, 8.0, 5.0, 0.5), (1010, 0.0, 4.5, 2.0)]
+    batches = [
+        Batch(second * 10**9, 0.0, ids, np.array([value]), shaped, np.array([weight]), np.array([bound], np.float32))
+        for second, value, weight, bound in rows
+    ]
+    await sink.deliver(batches, 1)
+    one = ONE.replace("web1", "web4")
+    _, found = await hub.get(f"api/v1/query?{one}&from=1000&to=1010")
+    assert (found["values"], found["weights"]) == ([0.0, 8.0, 0.0], [1.5, 5.0, 4.5])
+    assert (found["methods"], found["bounds"]) == (["shape"], [0.0, 0.5, 2.0])
+    _, found = await hub.get(f"api/v1/statistics?{one}&from=1000&to=1010")
+    assert (found["mean"], found["mean_by"], found["count"]) == (4.0, "time", 11.0)
+    assert (found["methods"], found["error_bound"], found["max_error"]) == (["shape"], 1.7, 2.0)
+    _, whole = await hub.get(f"api/v1/statistics?{ONE}&from=1000&to=1010")
+    assert (whole["methods"], whole["error_bound"]) == ([], 0.0)
+    await sink.close()
 
 
 async def test_latest_tells_the_newest_value_of_each_series_or_of_one_name_of_all_agents(hub):

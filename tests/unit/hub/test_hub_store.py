@@ -117,6 +117,23 @@ def test_a_first_version_file_is_read_on_and_folded(tmp_path):
     store.close()
 
 
+def test_batches_of_a_damaged_first_version_file_are_saved(tmp_path):
+    """The page of the series table is gone, which shows only while the file is brought up to date."""
+    path = tmp_path / "hub.sqlite3"
+    with sqlite3.connect(path) as made:
+        made.executescript((Path(__file__).parent / "store_v1.sql").read_text())
+        (page,) = made.execute("SELECT rootpage FROM sqlite_master WHERE name = 'series'").fetchone()
+        (size,) = made.execute("PRAGMA page_size").fetchone()
+    made.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    store, reader = open_store(tmp_path)
+    assert reader.points(1, [1], 0, 2 * START_NS, limit=9)[1].values.tolist() == [0.5, 0.75]
+    reader.close()
+    store.close()
+
+
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "hub.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 99")
