@@ -136,9 +136,9 @@ class Parts:
                 connection.execute("ROLLBACK")
 
     def remove(self, part: Part) -> None:
-        """Let go of a part and everything in it. Who reads it at the moment reads on."""
+        """Let go of a part and everything in it, its own file last, which tells of the others. Readers read on."""
         self._forget(part)
-        for side in _SIDE_FILES:
+        for side in reversed(_SIDE_FILES):
             part.path.with_name(part.path.name + side).unlink(missing_ok=True)
 
     def set_aside(self, part: Part) -> Path:
