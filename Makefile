@@ -18,7 +18,7 @@ test: $(VENV)/dev.stamp
 
 ## make test-faults   every fault with five seeds each, and what each came to; its short form is part of make test
 test-faults: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -q tests/faults -m "long or not long"
+	@$(BIN)/python -m pytest -q -n 2 tests/faults -m "long or not long"
 
 ## make axe        what the page's accessibility test needs, from npm, into build/axe
 axe: build/axe/stamp

@@ -42,9 +42,11 @@ def keep_within(file: SpoolFile, bounds: SpoolBounds, now_ns: int, run: str, hel
     """
     dropped: dict[str, int] = {}
     before_ns = now_ns - int(bounds.max_age_s * 1e9)
-    for lane in (Lane.ORDINARY, Lane.CRITICAL):
-        while _drop_some(file, lane, before_ns, held=held, run=run, dropped=dropped):
-            pass
+    oldest_ns = file.oldest_wall_ns(held)
+    if oldest_ns is not None and not before_ns <= oldest_ns <= now_ns:
+        for lane in (Lane.ORDINARY, Lane.CRITICAL):
+            while _drop_some(file, lane, before_ns, held=held, run=run, dropped=dropped):
+                pass
     if file.totals.bytes <= bounds.max_bytes:
         return dropped
     target = bounds.max_bytes * ROOM_RATIO

@@ -217,6 +217,12 @@ class SpoolFile:
             rows = self._opened().execute(query, (after_id, lane, limit + len(held)))
             return [row for row in rows if row[0] not in held][:limit]
 
+    def oldest_wall_ns(self, held: AbstractSet[int]) -> int | None:
+        """When the oldest record that is not held was written; None when there is none."""
+        with self._mutex:
+            rows = self._opened().execute("SELECT id, wall_ns FROM record ORDER BY id LIMIT ?", (len(held) + 1,))
+            return next((wall_ns for number, wall_ns in rows if number not in held), None)
+
     def drop(self, ids: Sequence[int], lane: int, instead: Sequence[Frame] = ()) -> None:
         """Drop the oldest records of a lane on purpose; what is to be kept of them takes their place."""
         with self._transaction():

@@ -1,13 +1,26 @@
-"""Prints a line for each case at the end of the run."""
+"""Prints a line for each case at the end of the run, also when cases run in processes of their own."""
 
 import pytest
 from fault_stage import Stage
 
 LINES = pytest.StashKey[list]()
+FAULT = "fault"
+
+
+class Lines:
+    """Collects what the cases have said, in whichever process they ran."""
+
+    def __init__(self):
+        self.lines = []
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "teardown":
+            self.lines += [line for name, line in report.user_properties if name == FAULT]
 
 
 def pytest_configure(config):
-    config.stash[LINES] = []
+    config.stash[LINES] = Lines()
+    config.pluginmanager.register(config.stash[LINES])
 
 
 @pytest.fixture
@@ -15,7 +28,7 @@ def report(request):
     """Call it with a verdict: it is shown at the end, also when the case fails."""
 
     def show(verdict):
-        request.config.stash[LINES].append(str(verdict))
+        request.node.user_properties.append((FAULT, str(verdict)))
         return verdict
 
     return show
@@ -36,8 +49,8 @@ def stage(tmp_path, report):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    lines = config.stash.get(LINES, [])
+    lines = config.stash[LINES].lines
     if lines:
         terminalreporter.section("faults")
-        for line in lines:
+        for line in sorted(lines):
             terminalreporter.write_line(line)

@@ -4,16 +4,15 @@ import asyncio
 import random
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import structlog
+from fault_fleet import KeepNothing, NoRecovery
 from fault_stage import Verdict
 
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
 from agent.collection.threads import WorkerThreads
-from agent.contracts import Kept, RecoveryOutcome, RecoveryStep
 from agent.delivery.sender import Sender, SenderSettings
 from agent.events import EventBus
 from agent.model import Batch, Kind
@@ -25,19 +24,6 @@ from agent.testing.clock import FakeClock
 from agent.testing.memory_sink import MemorySink
 
 HOUR_NS = 3600 * 10**9
-
-
-class Recovery:
-    async def handle(self, request):
-        return RecoveryOutcome(RecoveryStep.NEXT)
-
-    def succeeded(self, component):
-        pass
-
-
-class KeepNothing:
-    def keep(self, block, budget):
-        return Kept(np.empty(0, np.int64), np.empty(0))
 
 
 class Traffic:
@@ -98,7 +84,7 @@ class Host:
                 source,
                 CounterRates(),
                 self.breaker("c"),
-                Recovery(),
+                NoRecovery(),
                 self.workers,
                 self.clock,
             )
@@ -109,7 +95,7 @@ class Host:
                 self.sink,
                 BatchBuffer("s", BufferSettings(max_age_s=1e9), KeepNothing(), clock=self.clock),
                 breaker=self.breaker("s"),
-                recovery=Recovery(),
+                recovery=NoRecovery(),
                 settings=SenderSettings(),
                 clock=self.clock,
                 rng=random.Random(1),

@@ -26,9 +26,9 @@ from urllib.request import urlopen
 import pytest
 from fault_proxy import FaultProxy
 from process_support import Process, wait_until
-from synthetic import SERIES_STEP, made_ticks, write_plugin
+from synthetic import RUN_STEP, SERIES_STEP, made_ticks, write_plugin
 
-__all__ = ["SEEDS", "FaultHub", "Stage", "Verdict", "disorder", "free_port", "limit_files"]
+__all__ = ["SEEDS", "FaultHub", "Stage", "Verdict", "disorder", "free_port", "limit_files", "status_kib"]
 
 AGENT = "web1"
 SEEDS = pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
@@ -46,7 +46,8 @@ class Verdict:
         out_of_order: Batches of the live data, or of the backlog, that were stored before an older one of their kind.
         declared: Points that the agent said it dropped.
         lag_s: Longest that a batch collected after the hub was reached again took to be stored.
-        rss_mib: Growth of the agent's peak memory during the fault.
+        rss_mib: Peak memory of the agent, from the fault on.
+        grown_mib: By how much that is more than what it had when the fault began.
         detect_s: From the fault to the agent's first word of it.
         drain_s: From the fault's end until all that was collected before it was stored.
         jitter_s: 99th percentile of how far apart two collections were beyond the interval, during the fault.
@@ -61,6 +62,7 @@ class Verdict:
     declared: int = 0
     lag_s: float | None = None
     rss_mib: float | None = None
+    grown_mib: float | None = None
     detect_s: float | None = None
     drain_s: float | None = None
     jitter_s: float | None = None
@@ -68,17 +70,8 @@ class Verdict:
 
     def __str__(self) -> str:
         figures = self._counts() if self.made is not None else []
-        figures += [
-            f"{name} {value:.2f} {unit}"
-            for name, value, unit in (
-                ("max lag", self.lag_s, "s"),
-                ("peak RSS", self.rss_mib, "MiB"),
-                ("detected in", self.detect_s, "s"),
-                ("drained in", self.drain_s, "s"),
-                ("collection jitter p99", self.jitter_s, "s"),
-            )
-            if value is not None
-        ]
+        figures += [] if self.grown_mib is None else [f"which is {self.grown_mib:+.1f} MiB"]
+        figures += [] if self.jitter_s is None else [f"collection jitter p99 {self.jitter_s * 1000:.0f} ms"]
         figures += [f"{name} {value}" for name, value in self.notes.items()]
         return f"{self.case} [seed {self.seed}]: {', '.join(figures)}"
 
@@ -89,11 +82,20 @@ class Verdict:
             f"duplicated {self.duplicated}",
             f"out of order {self.out_of_order}",
             f"declared drops {self.declared}",
+            f"max lag {_figure(self.lag_s, 's')}",
+            f"detected in {_figure(self.detect_s, 's')}",
+            f"drained in {_figure(self.drain_s, 's')}",
+            f"peak RSS {_figure(self.rss_mib, 'MiB')}",
         ]
 
     def assert_whole(self) -> None:
         """Nothing lost, nothing twice, both streams in their order."""
         assert (self.lost, self.duplicated, self.out_of_order) == (0, 0, 0), str(self)
+
+
+def _figure(value: float | None, unit: str) -> str:
+    """A dash where a case has no such figure: nothing failed that could be detected, or nothing waited."""
+    return "-" if value is None else f"{value:.2f} {unit}"
 
 
 class FaultHub:
@@ -162,6 +164,7 @@ class Stage:
         case, seed: What the verdict is called; the seed drives `rng`.
         series_count, interval_s: What the agent collects.
         commit_s: Longest that a record waits in memory alone.
+        deadline_s: Of a delivery.
         sink: Further lines of `[sinks.websocket]`.
     """
 
@@ -174,6 +177,7 @@ class Stage:
         series_count: int = 50,
         interval_s: float = 0.05,
         commit_s: float = 0.2,
+        deadline_s: float = 2.0,
         sink: str = "",
     ) -> None:
         self.folder = folder
@@ -186,6 +190,7 @@ class Stage:
         self.stored_path = folder / "stored.jsonl"
         self._sink = sink
         self._commit_s = commit_s
+        self._deadline_s = deadline_s
         self._stack = ExitStack()
         self.fault_wall_s = self.healed_wall_s = 0.0
 
@@ -213,7 +218,7 @@ class Stage:
             connect_timeout_s = 1.0
             reconnect_s = 0.1
             reconnect_max_s = 0.3
-            deadline_s = 2.0
+            deadline_s = {self._deadline_s}
             breaker.open_s = 0.2
             breaker.max_open_s = 0.5
             spool.commit_s = {self._commit_s}
@@ -247,12 +252,12 @@ class Stage:
     def begin_fault(self) -> None:
         """From here on the agent's memory and its first word of trouble count."""
         Path(f"/proc/{self.agent.pid}/clear_refs").write_text("5")
-        self._rss_kib = _status_kib(self.agent.pid, "VmRSS")
+        self._rss_kib = status_kib(self.agent.pid, "VmRSS")
         self._fault_s, self.fault_wall_s = time.monotonic(), time.time()
 
-    def wait_detected(self, seconds: float = 30.0) -> None:
-        """Until the agent says that something is wrong with its link."""
-        self.agent.wait_for("sink.failed")
+    def wait_detected(self, event: str = "sink.failed") -> None:
+        """Until the agent says that something is wrong, by default with its link."""
+        self.agent.wait_for(event)
         self.verdict.detect_s = time.monotonic() - self._fault_s
 
     def wait_made(self, count: int) -> None:
@@ -263,7 +268,8 @@ class Stage:
     def heal(self) -> None:
         """The fault is over: what is collected from here on is live."""
         if self.fault_wall_s:
-            self.verdict.rss_mib = (_status_kib(self.agent.pid, "VmHWM") - self._rss_kib) / 1024
+            self._read_memory()
+            self.verdict.grown_mib = self.verdict.rss_mib - self._rss_kib / 1024
             self.verdict.jitter_s = _jitter_s(made_ticks(self.made_path), self.fault_wall_s, self.interval_s)
         self._healed_s, self.healed_wall_s = time.monotonic(), time.time()
 
@@ -273,16 +279,35 @@ class Stage:
         wait_until(lambda: set(due) <= self.stored_numbers(), "the backlog is stored", seconds)
         self.verdict.drain_s = time.monotonic() - self._healed_s
 
+    def _read_memory(self) -> None:
+        self.verdict.rss_mib = max(self.verdict.rss_mib or 0.0, status_kib(self.agent.pid, "VmHWM") / 1024)
+
+    def made_numbers(self) -> set[int]:
+        """Every tick so far."""
+        return {number for number, *_ in made_ticks(self.made_path)}
+
+    def made_since_heal(self) -> set[int]:
+        """Ticks that were collected after the fault's end."""
+        return {number for number, _, wall_s in made_ticks(self.made_path) if wall_s >= self.healed_wall_s}
+
+    def wait_emptied(self) -> None:
+        """Until nothing is left in the spool, whatever was lost from it."""
+        wait_until(lambda: not self.spooled(), "the spool is empty")
+        self.verdict.drain_s = time.monotonic() - self._healed_s
+
     def end(self) -> None:
         """Stop the agent in good order: it delivers what it has."""
+        self._read_memory()
         assert self.agent.end() == 0
         stopped = next(entry for entry in self.agent.events() if entry.get("event") == "agent.stopped")
         self._clean_ticks = int(stopped["ticks"])
 
     def kill_agent(self) -> None:
         """The agent is gone at once."""
+        self._read_memory()
         self.agent.kill(signal.SIGKILL)
         self.agent.wait()
+        self._clean_ticks = RUN_STEP
 
     def spooled(self) -> int:
         """Records in the agent's spool, read beside it."""
@@ -364,9 +389,8 @@ class Stage:
         return len(keys) - len(set(keys))
 
     def _stored_order(self) -> Iterable[int]:
-        return [
-            int(value) for _, _, _, result, value in self.stored_lines() if value is not None and result == "stored"
-        ]
+        values = [value for *_, result, value in self.stored_lines() if value is not None and result == "stored"]
+        return [int(value) for value in values if value >= RUN_STEP]
 
     def _lag_s(self) -> float | None:
         """Of what was collected after the hub had something again."""
@@ -396,7 +420,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _status_kib(pid: int, key: str) -> int:
+def status_kib(pid: int, key: str) -> int:
+    """A figure of /proc/PID/status in KiB."""
     lines = Path(f"/proc/{pid}/status").read_text().split("\n")
     return int(next(line for line in lines if line.startswith(key + ":")).split()[1])
 

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from agent.delivery.spool_bounds import SpoolBounds, keep_within
 from agent.delivery.spool_file import FILE_NAME, SpoolFile, SpoolUnusable
 from agent.delivery.spool_frame import Frame, Lane, carve, pack, unpack
 
@@ -169,4 +170,36 @@ def test_an_emptied_file_gives_its_room_back(tmp_path):
     file = written(tmp_path, 400, per_commit=50)
     file.delete(list(range(1, 401)))
     assert (tmp_path / FILE_NAME).stat().st_size < 100_000
+    file.close()
+
+
+class Searched(SpoolFile):
+    """Notes which lanes are searched, which for a lane without records means reading the whole file."""
+
+    def oldest(self, lane, held, limit):
+        self.lanes = [*getattr(self, "lanes", []), lane]
+        return super().oldest(lane, held, limit)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "held", "expired"),
+    [(60.0, (), 0), (7.5, (), 2), (7.5, (1, 2), 0), (9.5, (), 0)],
+    ids=["none is too old", "two are", "those are on their way", "none yet"],
+)
+def test_a_long_spool_is_searched_only_when_its_oldest_record_is_too_old(tmp_path, age_s, held, expired):
+    file = Searched(tmp_path)
+    file.open()
+    file.append([frame(n) for n in range(1, 9)], [], [])
+    dropped = keep_within(file, SpoolBounds(max_age_s=age_s), 10 * 10**9, "run-1", frozenset(held))
+    assert dropped == ({"expired": expired * 3} if expired else {})
+    assert hasattr(file, "lanes") is bool(expired)
+    file.close()
+
+
+def test_a_record_from_the_future_does_not_shield_those_behind_it_from_their_age(tmp_path):
+    file = SpoolFile(tmp_path)
+    file.open()
+    file.append([frame(1)._replace(wall_ns=90 * 10**9), frame(2), frame(3)], [], [])
+    assert keep_within(file, SpoolBounds(max_age_s=7.5), 10 * 10**9, "run-1", frozenset()) == {"expired": 3}
+    assert [one.frame.id for one in file.read(0, 9, 1 << 20).records][:2] == [1, 3]
     file.close()
