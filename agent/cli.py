@@ -200,6 +200,11 @@ def _add_config_commands(commands: Subparsers[Parser]) -> None:
         command.add_argument(
             "program", nargs="?", choices=["agent", "hub"], default="agent", help="agent (default) or hub"
         )
+    text = "print what differs: from the defaults; of FILE, from what is in force; of two files, between them"
+    diff = _add(inner, "diff", work.diff_config, text, has_config=True)
+    diff.add_argument("file", nargs="?", metavar="FILE", help="what it would change")
+    diff.add_argument("other", nargs="?", metavar="OTHER", help="what this one has otherwise than FILE")
+    diff.add_argument("--hub", action="store_true", help="they are the hub's")
 
 
 def _add_plugins_commands(commands: Subparsers[Parser]) -> None:

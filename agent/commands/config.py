@@ -6,10 +6,18 @@ import argparse
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
 
-__all__ = ["check_config", "print_schema", "show_config"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.config.in_force import Section
+
+__all__ = ["check_config", "diff_config", "print_schema", "show_config"]
+
+_COLOUR = {"": "bold", "-": "red", "+": "green"}
 
 
 def check_config(args: argparse.Namespace) -> int:
@@ -43,6 +51,28 @@ def show_config(args: argparse.Namespace) -> int:
     return 0
 
 
+def diff_config(args: argparse.Namespace) -> int:
+    """Print what differs: from the defaults; of a file, from what is in force; of two files, between them."""
+    from agent.commands.colour import painter
+    from agent.config.difference import between, from_defaults
+
+    sections = _hub_sections if args.hub else _agent_sections
+    if args.other:
+        lines = between(sections([args.file]), sections([args.other]))
+    elif args.file:
+        lines = between(sections(args.config), sections([args.file]))
+    else:
+        lines = from_defaults(sections(args.config))
+    paint, differs = painter(sys.stdout, os.environ), False
+    for line in lines:
+        differs = True
+        text = f"{line.sign:<2}{line.text}"
+        _say(paint(f"{text:<48} # {line.source}" if line.source else text, _COLOUR[line.sign]))
+    if not differs:
+        _say("# nothing differs")
+    return 0
+
+
 def print_schema(args: argparse.Namespace) -> int:
     """Print the JSON Schema of agent.toml or hub.toml."""
     from agent.config.load import load_plugins
@@ -57,6 +87,20 @@ def print_schema(args: argparse.Namespace) -> int:
         schema = agent_schema(manager)
     _say(json.dumps(schema, indent=2))
     return 0
+
+
+def _agent_sections(paths: Sequence[str] | None) -> list[Section]:
+    from agent.config.in_force import agent_sections
+    from agent.config.load import load_agent_config
+
+    return list(agent_sections(load_agent_config(paths, os.environ)))
+
+
+def _hub_sections(paths: Sequence[str] | None) -> list[Section]:
+    from agent.config.in_force import hub_sections
+    from agent.config.load_hub import load_hub_config
+
+    return list(hub_sections(load_hub_config(paths, os.environ)))
 
 
 def _names(sources: tuple[object, ...]) -> str:

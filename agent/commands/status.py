@@ -15,6 +15,7 @@ __all__ = ["EXIT_CODE", "MAX_DROPPED_RATIO", "MIN_SCORE", "NOT_RUNNING", "judge"
 
 NOT_RUNNING = 3
 EXIT_CODE = {"ok": 0, "degraded": 1, "failing": 4}
+_COLOUR = {"ok": "green", "degraded": "yellow", "failing": "red"}
 MIN_SCORE = 40.0
 MAX_DROPPED_RATIO = 0.01
 RECENT_S = 600.0
@@ -40,11 +41,7 @@ def show_status(args: argparse.Namespace) -> int:
         return NOT_RUNNING
     try:
         state, reasons = judge(report, args.min_score, args.max_dropped_ratio)
-        text = (
-            _as_json(report, state, reasons)
-            if args.json
-            else "\n".join([_headline(report, state), *_bullets([*reasons, *recent_incidents(report)])])
-        )
+        text = _as_json(report, state, reasons) if args.json else _as_lines(report, state, reasons)
     except (KeyError, TypeError) as error:
         raise RebellionError(f"the agent answers in a form that this version does not know ({error!r})") from error
     sys.stdout.write(text + "\n")
@@ -87,14 +84,14 @@ def _dropped(report: Report, max_ratio: float) -> Iterator[str]:
             yield f"sink:{sink['name']} has dropped {ratio:.1%} of its points, most of them for: {most}"
 
 
-def _headline(report: Report, state: str) -> str:
+def _as_lines(report: Report, state: str, reasons: list[str]) -> str:
+    from agent.commands.colour import painter
+
     collectors, sinks = len(report["collectors"]), len(report["sinks"])
     beat = f"tick {report['tick']['count']}, {report['series']} series, {collectors} collectors, {sinks} sinks"
-    return f"{report['agent']}: {state}; {beat}, up {report['uptime_s']:.0f} s"
-
-
-def _bullets(reasons: list[str]) -> list[str]:
-    return [f"  {reason}" for reason in reasons]
+    told = painter(sys.stdout, os.environ)(state, _COLOUR[state])
+    head = f"{report['agent']}: {told}; {beat}, up {report['uptime_s']:.0f} s"
+    return "\n".join([head, *(f"  {line}" for line in (*reasons, *recent_incidents(report)))])
 
 
 def _as_json(report: Report, state: str, reasons: list[str]) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 
 from agent.builtin import BUILTIN
-from agent.config.describe import toml_value
-from agent.config.load import HOST_SECTION, CollectorInstance, LoadedConfig, SinkInstance
+from agent.config.in_force import Section, agent_sections, header, hub_sections
+from agent.config.load import HOST_SECTION, LoadedConfig
 from agent.config.loaded import LoadedHubConfig
 from agent.config.schema import AgentConfig, HubConfig
-from agent.config.tree import KeyPath, Tree
-from agent.config.wording import masked
 from agent.plugin_manager import PluginManager
 
 __all__ = ["agent_schema", "hub_schema", "show_agent", "show_hub"]
@@ -23,34 +21,19 @@ _SOURCE_COLUMN = 48
 
 def show_agent(loaded: LoadedConfig) -> str:
     """The agent's configuration in force as TOML, each value with its source; secrets are masked."""
-    config, tree = loaded.config, loaded.tree
-    lines = [f"# read: {', '.join(map(str, loaded.sources)) or 'no file'}", f"# state: {loaded.state_dir}"]
-    for name in ("agent", "log", "transformer"):
-        lines += _section(f"[{name}]", tree, [((name,), getattr(config, name))])
-    instances: tuple[CollectorInstance | SinkInstance, ...] = (*loaded.collectors, *loaded.sinks)
-    for instance in instances:
-        halves = [(instance.path, half) for half in (instance.section, instance.settings) if half is not None]
-        lines += _section(_header(instance.path), tree, halves)
-    for path in _disabled(loaded):
-        lines += ["", _header(path), "enabled = false"]
-    for kind, choices in (
-        ("sampling", loaded.samplers),
-        ("recovery", loaded.recoveries),
-        ("detectors", loaded.detectors),
-    ):
-        for name, choice in choices.items():
-            halves = [((kind, name), choice.settings)] if choice.settings is not None else []
-            lines += _section(f"[{kind}.{name}]", tree, halves)
-    for index, policy in enumerate(config.policies):
-        lines += _section("[[policies]]", tree, [(("policies", index), policy)])
-    return "\n".join(lines) + "\n"
+    return _shown(loaded, agent_sections(loaded))
 
 
 def show_hub(loaded: LoadedHubConfig) -> str:
     """The hub's configuration in force, as `show_agent` does it."""
+    return _shown(loaded, hub_sections(loaded))
+
+
+def _shown(loaded: LoadedConfig | LoadedHubConfig, sections: Iterable[Section]) -> str:
     lines = [f"# read: {', '.join(map(str, loaded.sources)) or 'no file'}", f"# state: {loaded.state_dir}"]
-    for name in ("hub", "log"):
-        lines += _section(f"[{name}]", loaded.tree, [((name,), getattr(loaded.config, name))])
+    for section in sections:
+        lines += ["", header(section.path)]
+        lines += [f"{entry.text:<{_SOURCE_COLUMN}} # {entry.source}" for entry in section.entries]
     return "\n".join(lines) + "\n"
 
 
@@ -98,36 +81,3 @@ def _default_of(field: msgspec.structs.FieldInfo) -> Any:
     if field.default_factory is not msgspec.NODEFAULT:
         return msgspec.field(default_factory=field.default_factory)
     return msgspec.field() if field.default is msgspec.NODEFAULT else field.default
-
-
-def _header(path: KeyPath) -> str:
-    name = ".".join(part for part in path if isinstance(part, str))
-    return f"[[{name}]]" if isinstance(path[-1], int) else f"[{name}]"
-
-
-def _section(header: str, tree: Tree, halves: list[tuple[KeyPath, Any]]) -> list[str]:
-    lines = ["", header]
-    for path, struct in halves:
-        for key, value in _flat(msgspec.structs.asdict(struct)):
-            shown = toml_value(masked(str(key[-1]), msgspec.to_builtins(value)))
-            source = tree.source_of((*path, *key)) if tree.is_set((*path, *key)) else "default"
-            text = f"{'.'.join(key)} = {shown}" if value is not None else f"# {'.'.join(key)} is not set"
-            lines.append(f"{text:<{_SOURCE_COLUMN}} # {source}")
-    return lines
-
-
-def _flat(table: dict[str, Any], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Keys and values, nested structs spread out as dotted keys; tables a user fills in (labels) stay whole."""
-    for key, value in table.items():
-        if isinstance(value, msgspec.Struct):
-            yield from _flat(msgspec.structs.asdict(value), (*at, key))
-        else:
-            yield (*at, key), value
-
-
-def _disabled(loaded: LoadedConfig) -> Iterator[KeyPath]:
-    for kind in HOST_SECTION:
-        for plugin, value in getattr(loaded.config, kind).items():
-            for index, table in enumerate(value if isinstance(value, list) else [value]):
-                if table.get("enabled") is False:
-                    yield (kind, plugin, index) if isinstance(value, list) else (kind, plugin)

@@ -70,7 +70,7 @@ def test_upgrade_keeps_an_edited_configuration_and_says_so(installed: Path, stag
     edited.write_text(edited.read_text() + "\n[log]\n")
     untouched = stage / "etc/rebellion/hub.toml"
     delivered_before = installed / "share/rebellion/etc/hub.toml"
-    for file in (untouched, delivered_before):
+    for file in (untouched, delivered_before, installed / "share/rebellion/etc/agent.toml"):
         file.write_text("## an older example, which nobody has changed\n")
     done = make("install", stage)
     assert done.returncode == 0, done.stderr
