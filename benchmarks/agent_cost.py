@@ -1,9 +1,10 @@
-"""What the agent alone costs at 1 s with the default collectors: CPU seconds a minute, resident memory, series.
+"""What the agent costs at 1 s with the default collectors: CPU, memory, series; alone, or beside Netdata.
 
-    python benchmarks/agent_cost.py [--seconds 60] [--settle 15]
+    python benchmarks/agent_cost.py [--seconds 60] [--settle 15] [--netdata FOLDER]
 
-Starts a hub and an agent as processes of their own on loopback and reads the agent's cost from /proc. Run it on a machine
-that does nothing else.
+Starts a hub and an agent as processes of their own on loopback and reads the agent's cost from /proc. With `--netdata` Debian's
+Netdata is fetched into FOLDER (not installed) and runs on the same machine in the same seconds. Run it on a machine that does
+nothing else.
 """
 
 from __future__ import annotations
@@ -17,27 +18,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
+
+from netdata import family, fetch, netdata
 
 GOALS = "goals: at most 0.6 CPU s a minute and 55 MiB; of the project: 0.45 and 50"
 
 
+NETDATA_GOAL_RATIO = 0.7
+
+
 def cpu_s(pid: int) -> float:
-    """User and system time of a process, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process and all that it started, those that ended included; seconds."""
+    fields = [Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split() for one in family(pid)]
+    return sum(sum(map(int, one[11:15])) for one in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mib(pid: int) -> float:
-    """Resident memory of a process, MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+    """Resident memory of a process and all that it started, MiB."""
+    texts = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) / 1024
 
 
 @contextmanager
-def process(command: str, config: Path):
+def process(command: str, config: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A `rebellion` process, ended by SIGTERM."""
     child = subprocess.Popen(
         [sys.executable, "-m", "agent.cli", command, "--config", str(config)],
@@ -68,31 +75,70 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def agent_and_hub(folder: str) -> Iterator[tuple[int, str]]:
+    """An agent that ships to a hub on loopback: its pid, and the hub's address."""
+    port = free_port()
+    hub, agent = Path(folder, "hub.toml"), Path(folder, "agent.toml")
+    hub.write_text(f'[hub]\nlisten = "127.0.0.1:{port}"\nstate_dir = "{folder}/hub"\n')
+    status = f'[status]\nlisten = "127.0.0.1:{free_port()}"\n'
+    sink = f'[sinks.websocket]\nurl = "ws://127.0.0.1:{port}/"\n'
+    agent.write_text(f'[agent]\nstate_dir = "{folder}/agent"\n{status}{sink}')
+    with process("hub", hub):
+        wait_for_port(port)
+        with process("agent", agent) as child:
+            yield child.pid, f"http://127.0.0.1:{port}"
+
+
+def measure(pids: dict[str, int], settle_s: float, seconds: float) -> dict[str, tuple[float, float]]:
+    """(CPU seconds a minute, RSS in MiB) of each process, over the same seconds."""
+    time.sleep(settle_s)
+    before, started_s = {name: cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
+    time.sleep(seconds)
+    minutes = (time.monotonic() - started_s) / 60
+    return {name: ((cpu_s(pid) - before[name]) / minutes, rss_mib(pid)) for name, pid in pids.items()}
+
+
+def dimensions(port: int) -> int:
+    """How many values Netdata collects."""
+    with urlopen(f"http://127.0.0.1:{port}/api/v1/charts", timeout=20) as answer:
+        return sum(len(chart["dimensions"]) for chart in json.load(answer)["charts"].values())
+
+
+def tell(hub: str, costs: dict[str, tuple[float, float]]) -> None:
+    """Print what was measured."""
+    with urlopen(f"{hub}/api/v1/agents", timeout=5) as answer:
+        known = json.load(answer)["agents"][0]
+    for name, (minute_s, mib) in costs.items():
+        print(f"{name:<12} CPU s a minute {minute_s:6.3f}   RSS {mib:6.1f} MiB")
+    print(
+        f"agent: {known['series_count']} series, acknowledged {known['last_seq']} records, {known['points_total']} points"
+    )
+    print(GOALS)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
     parser.add_argument("--settle", type=float, default=15.0, help="how long to wait before")
+    parser.add_argument(
+        "--netdata", type=Path, metavar="FOLDER", help="run Netdata beside it, fetched into this folder"
+    )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        hub, agent = Path(folder, "hub.toml"), Path(folder, "agent.toml")
-        hub.write_text(f'[hub]\nlisten = "127.0.0.1:{port}"\nstate_dir = "{folder}/hub"\n')
-        agent.write_text(f'[agent]\nstate_dir = "{folder}/agent"\n[sinks.websocket]\nurl = "ws://127.0.0.1:{port}/"\n')
-        with process("hub", hub):
-            wait_for_port(port)
-            with process("agent", agent) as child:
-                time.sleep(arguments.settle)
-                before_s, started_s = cpu_s(child.pid), time.monotonic()
-                time.sleep(arguments.seconds)
-                spent_s, elapsed_s = cpu_s(child.pid) - before_s, time.monotonic() - started_s
-                with urlopen(f"http://127.0.0.1:{port}/api/v1/agents", timeout=5) as answer:
-                    known = json.load(answer)["agents"][0]
-                print(f"series           {known['series_count']}")
-                print(f"CPU s a minute   {spent_s * 60 / elapsed_s:.3f}")
-                print(f"RSS MiB          {rss_mib(child.pid):.1f}")
-                print(f"acknowledged     {known['last_seq']} records, {known['points_total']} points")
-    print(GOALS)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        port, pids = free_port(), {}
+        if arguments.netdata:
+            root = fetch(arguments.netdata)
+            pids["netdata"] = running.enter_context(netdata(root, Path(folder, "netdata"), port))
+        pids["agent"], hub = running.enter_context(agent_and_hub(folder))
+        costs = measure(pids, arguments.settle, arguments.seconds)
+        tell(hub, costs)
+        if arguments.netdata:
+            ratio = costs["agent"][0] / costs["netdata"][0]
+            print(
+                f"netdata: {dimensions(port)} dimensions; CPU of the agent {ratio:.2f} of it (goal {NETDATA_GOAL_RATIO})"
+            )
 
 
 if __name__ == "__main__":
