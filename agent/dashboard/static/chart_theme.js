@@ -16,7 +16,7 @@ export function chartTheme() {
   return { text: read("--text-soft"), grid: read("--grid"), lines, fills, anomaly: read("--bar-open"), forecast, forecastFill: `${forecast}26` };
 }
 
-/** Call `changed` whenever the reader's system turns light or dark, until the signal is aborted. */
+/** Call `changed` whenever the page turns light or dark, until the signal is aborted. */
 export function onThemeChange(changed, signal) {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed, { signal });
+  globalThis.rebellionTheme.changes.addEventListener("change", changed, { signal });
 }

@@ -1,11 +1,14 @@
 /** Events, newest first, with filters by level, kind, component, text and, for the whole fleet, host. */
 
 import { h, setText } from "./dom.js";
+import { foldGaps } from "./event_runs.js";
 import { clock, figures, moment } from "./format.js";
 import { compareNames } from "./naming.js";
 import { hostRoute } from "./route.js";
 
 const SHOWN = 200;
+/** Seconds beyond this are a moment and no length of time. */
+const FIRST_MOMENT_S = 1e9;
 const LEVEL_RANK = { info: 0, warning: 1, error: 2 };
 
 export class EventsPanel {
@@ -38,7 +41,7 @@ export class EventsPanel {
   draw() {
     const { events } = this.#source;
     for (const choice of this.#choices) choice.offer(events);
-    const passed = events.filter((event) => this.#passes(event)).sort((one, other) => one.time_s - other.time_s);
+    const passed = foldGaps(events.filter((event) => this.#passes(event)).sort((one, other) => one.time_s - other.time_s));
     const shown = passed.slice(-SHOWN).reverse();
     this.#list.replaceChildren(...shown.map((event) => item(event, this.isFleet)));
     this.#list.hidden = !shown.length;
@@ -88,7 +91,13 @@ const family = (event) => event.kind.split(".", 1)[0];
 
 function detailText(event) {
   const facts = typeof event.detail === "object" && event.detail !== null ? event.detail : { detail: event.detail };
-  return Object.entries(facts).map(([key, fact]) => `${key}=${typeof fact === "number" ? figures(fact) : fact}`).join("  ");
+  return Object.entries(facts).map(([key, fact]) => `${key}=${factText(key, fact)}`).join("  ");
+}
+
+/** Moments (`from_s`, `to_s`) are told as the clock shows them. */
+function factText(key, fact) {
+  if (typeof fact !== "number") return fact;
+  return key.endsWith("_s") && fact > FIRST_MOMENT_S ? clock(fact) : figures(fact);
 }
 
 function item(event, isFleet) {

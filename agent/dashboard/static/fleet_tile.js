@@ -53,6 +53,7 @@ function factsText(agent, health, openBreakers, now_s) {
   const since = agent.last_seen_s ? `last seen ${age(now_s - agent.last_seen_s)} ago` : "never seen";
   if (health === "offline" || health === "silent") return since;
   const facts = openBreakers ? [openBreakers === 1 ? "1 breaker open" : `${openBreakers} breakers open`] : [];
+  if (agent.dropped_per_s > 0) facts.push(`drops ${count(Math.ceil(agent.dropped_per_s))}/s`);
   facts.push(`${count(agent.series_count)} series`);
   if (agent.points_per_s !== undefined) facts.push(`${count(Math.round(agent.points_per_s))} points/s`);
   return facts.join(" · ");

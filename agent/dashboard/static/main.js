@@ -9,6 +9,7 @@ import { Keys } from "./keys.js";
 import { Live } from "./live.js";
 import { hostRoute, parseRoute } from "./route.js";
 import { Store } from "./store.js";
+import { nextTheme, showThemeOn } from "./theme_button.js";
 
 const DEFAULT_WINDOW_S = 300;
 const PAST_EVENTS_S = 3600;
@@ -27,6 +28,7 @@ let fleetScroll_px = 0;
 boxes.fleet.append(fleet.root);
 boxes.events.append(events.root);
 new Banner(live, document.getElementById("phase"), document.getElementById("banner"));
+showThemeOn(document.getElementById("theme"));
 document.getElementById("keys").addEventListener("click", () => keys.toggle());
 live.addEventListener("message", ({ detail }) => take(detail));
 live.addEventListener("phase", () => {
@@ -40,6 +42,7 @@ const keys = new Keys([
   { key: "e", words: "events of all hosts", run: () => goTo("#/events") },
   { key: "[", words: "on a host: a shorter stretch of time", run: () => host?.stepWindow(-1) },
   { key: "]", words: "on a host: a longer stretch of time", run: () => host?.stepWindow(1) },
+  { key: "t", words: "colours: as the system, light, dark", run: nextTheme },
   { key: "f", words: "on a host: forecasts on or off", run: () => host?.toggleForecasts() },
 ]);
 

@@ -21,7 +21,7 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Take the hub's list; points per second come from the difference to the one before.
+   * Take the hub's list; points and drops per second come from the difference to the one before.
    * @param {{agents: Object[], source?: string, can?: string[]}} message
    */
   setAgents({ agents, source, can }) {
@@ -74,9 +74,9 @@ export class Store extends EventTarget {
 const MIN_RATE_SPAN_S = 0.9;
 
 function withRate(agent, before, now_s) {
-  const from = before?.rateFrom ?? { points: agent.points_total, at_s: now_s };
+  const from = before?.rateFrom ?? { agent, at_s: now_s };
   const span_s = now_s - from.at_s;
-  if (span_s < MIN_RATE_SPAN_S) return { ...agent, rateFrom: from, points_per_s: before?.points_per_s };
-  const points_per_s = Math.max(0, agent.points_total - from.points) / span_s;
-  return { ...agent, rateFrom: { points: agent.points_total, at_s: now_s }, points_per_s };
+  if (span_s < MIN_RATE_SPAN_S) return { ...agent, rateFrom: from, points_per_s: before?.points_per_s, dropped_per_s: before?.dropped_per_s };
+  const rate = (key) => Math.max(0, agent[key] - from.agent[key]) / span_s;
+  return { ...agent, rateFrom: { agent, at_s: now_s }, points_per_s: rate("points_total"), dropped_per_s: rate("gap_points_total") };
 }

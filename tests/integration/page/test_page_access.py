@@ -60,7 +60,13 @@ def values(at: int, state: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("look", "width", "height", "dark"), [("wide-light", 1280, 900, False), ("phone-dark", 390, 844, True)]
+    ("look", "width", "height", "dark"),
+    [
+        ("wide-light", 1280, 900, False),
+        ("wide-dark", 1280, 900, True),
+        ("phone-light", 390, 844, False),
+        ("phone-dark", 390, 844, True),
+    ],
 )
 async def test_nothing_stands_in_anybodys_way(hub, open_page, axe, screenshots, look, width, height, dark):
     await fill(hub)
@@ -79,3 +85,52 @@ async def test_nothing_stands_in_anybodys_way(hub, open_page, axe, screenshots, 
         serious["keys"] = [one for one in await watched.page.evaluate(AXE_RUN) if one[1] in ("serious", "critical")]
         assert serious == {"fleet": [], "host": [], "events": [], "keys": []}
         assert watched.complaints == []
+
+
+async def test_colours_are_the_systems_until_somebody_chooses_and_are_remembered(hub, open_page):
+    look = """() => [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor,
+        document.getElementById("theme").getAttribute("aria-label")]"""
+    async with open_page(hub.url, dark=True) as watched:
+        page = watched.page
+        dark = ["dark", "rgb(11, 16, 24)"]
+        light = ["light", "rgb(243, 245, 249)"]
+        assert await page.evaluate(look) == [*dark, "Colours: as the system has them"]
+        await page.emulate_media(color_scheme="light")
+        assert await page.evaluate(look) == [*light, "Colours: as the system has them"]
+        await page.keyboard.press("t")
+        await page.emulate_media(color_scheme="dark")
+        assert await page.evaluate(look) == [*light, "Colours: light"]
+        await page.focus("#theme")
+        await page.keyboard.press("Enter")
+        await page.emulate_media(color_scheme="light")
+        assert await page.evaluate(look) == [*dark, "Colours: dark"]
+        await page.reload()
+        assert await page.evaluate(look) == [*dark, "Colours: dark"]
+        assert watched.complaints == []
+
+
+async def test_everything_is_reached_and_left_by_keyboard_alone(hub, open_page):
+    await fill(hub)
+    focused = """() => {
+        const { dataset, id, className } = document.activeElement;
+        return dataset.agent ?? (id || className);
+    }"""
+    async with open_page(hub.url) as watched:
+        page = watched.page
+        await watched.wait_for(VIEWS["fleet"][1])
+        reached = set()
+        for _ in range(60):
+            await page.keyboard.press("Tab")
+            reached.add(await page.evaluate(focused))
+        assert {"skip", "theme", "keys", "web-01"} <= reached
+        await page.focus("[data-agent=web-01]")
+        await page.keyboard.press("Enter")
+        await watched.wait_for(VIEWS["host"][1])
+        await page.keyboard.press("e")
+        await watched.wait_for(VIEWS["events"][1])
+        await page.keyboard.press("?")
+        await watched.wait_for("() => document.querySelector('dialog').open")
+        await page.keyboard.press("Escape")
+        await watched.wait_for("() => !document.querySelector('dialog').open")
+        await page.keyboard.press("h")
+        await watched.wait_for("() => !document.getElementById('fleet').hidden")

@@ -193,3 +193,34 @@ async def test_a_ratio_is_not_expected_above_one_nor_what_was_never_negative_bel
     })()"""
     ratio, seconds, free = await in_page(open_page, hub, "chart_forecast", body)
     assert (ratio, seconds, free) == ([0.9, 0, 1], [0.9, 0, 1.5], [0.9, -0.5, 1.5])
+
+
+async def test_gaps_that_follow_each_other_are_one_line_where_the_newest_stands(hub, open_page):
+    body = """(() => {
+      const gap = (time_s, agent, reason, points) =>
+        ({ time_s, agent, kind: "gap.announced", detail: { reason, points, from_s: time_s - 1 } });
+      const other = { time_s: 3, agent: "a", kind: "breaker.opened", detail: { points: 7 } };
+      const events = [
+        gap(1, "a", "sampled", 5), gap(2, "b", "sampled", 9), gap(2, "a", "expired", 1), other,
+        gap(4, "a", "sampled", 6), gap(5, "a", "sampled", 1), gap(60, "a", "sampled", 2)];
+      const before = JSON.stringify(events);
+      const told = ({ time_s, agent, detail }) => [time_s, agent, detail.points, detail.from_s ?? null, detail.gaps ?? 1];
+      return [m.foldGaps(events).map(told), JSON.stringify(events) === before];
+    })()"""
+    told, is_untouched = await in_page(open_page, hub, "event_runs", body)
+    assert told == [[2, "b", 9, 1, 1], [2, "a", 1, 1, 1], [3, "a", 7, None, 1], [5, "a", 12, 0, 3], [60, "a", 2, 59, 1]]
+    assert is_untouched
+
+
+async def test_points_and_drops_a_second_are_what_came_between_two_lists(hub, open_page):
+    body = """(() => {
+      let now_s = 100;
+      const store = new m.Store(() => now_s);
+      const list = (points_total, gap_points_total) => ({ agents: [{ name: "a", points_total, gap_points_total }] });
+      store.setAgents(list(1000, 50));
+      now_s = 110; store.setAgents(list(3000, 70));
+      now_s = 110.1; store.setAgents(list(3010, 70));
+      const { points_per_s, dropped_per_s } = store.agents.get("a");
+      return [points_per_s, dropped_per_s];
+    })()"""
+    assert await in_page(open_page, hub, "store", body) == [200, 2]
