@@ -84,7 +84,9 @@ def _parser(words: Sequence[str]) -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add(commands, "agent", _agent, "collect and ship this host's metrics until SIGTERM", has_config=True)
     hub = _add(commands, "hub", _hub, "receive, keep and show the metrics of agents until SIGTERM", has_config=True)
-    _add_token_commands(hub.add_subparsers(title="commands", metavar="COMMAND"))
+    of_hub = hub.add_subparsers(title="commands", metavar="COMMAND")
+    _add_backup_command(of_hub)
+    _add_token_commands(of_hub)
     demo = _add(commands, "demo", _demo, "a hub and an agent on this host, live, until Ctrl-C")
     demo.add_argument("--port", type=int, default=0, help="port of the hub's page; 0 = 8765, or any when that is taken")
     collect = _add(commands, "collect", _collect, "print one tick of what would be sent", has_config=True)
@@ -246,6 +248,14 @@ def _add_spool_commands(commands: Subparsers[Parser]) -> None:
         command.add_argument("--sink", default="", help="only this sink's")
         if name == "drain":
             command.add_argument("--seconds", type=float, default=60.0, help="give up after so many; default 60")
+
+
+def _add_backup_command(commands: Subparsers[Parser]) -> None:
+    from agent.commands.hub_backup import back_up_store
+
+    text = "copy the store as it is at this moment, also while the hub runs"
+    backup = _add(commands, "backup", back_up_store, text, has_config=True, config_default=argparse.SUPPRESS)
+    backup.add_argument("destination", metavar="DEST", help="the folder to make; it must not exist yet")
 
 
 def _add_token_commands(commands: Subparsers[Parser]) -> None:

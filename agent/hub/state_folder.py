@@ -14,9 +14,9 @@ from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.store import StoreError
 
-__all__ = ["StateFolder"]
+__all__ = ["STORE_NAME", "StateFolder"]
 
-_STORE_NAME = "hub.sqlite3"
+STORE_NAME = "hub.sqlite3"
 _LOCK_NAME = "hub.lock"
 
 
@@ -54,8 +54,8 @@ class StateFolder:
 
     def open_store(self) -> SqliteStore:
         """The one writer."""
-        return SqliteStore(self._path / _STORE_NAME)
+        return SqliteStore(self._path / STORE_NAME)
 
     def open_reader(self, on_damage: Callable[[str], None] = lambda text: None) -> SqliteReader:
         """A reader; only after `open_store`."""
-        return SqliteReader(self._path / _STORE_NAME, on_damage)
+        return SqliteReader(self._path / STORE_NAME, on_damage)

@@ -13,10 +13,13 @@ import pytest
 from upkeep_scenario import FIRST_LOST, LATER_S, LIMITS, ROUNDS, open_traced, play, records_of
 
 from agent.hub import sqlite_parts, sqlite_schema
+from agent.hub.sqlite_backup import back_up
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
-from agent.hub.store import Appended
+from agent.hub.store import Appended, StoreError
 from agent.testing.store_suite import START_NS, OpenedStore
+
+pytestmark = pytest.mark.timeout(180)
 
 SCENARIO = Path(__file__).parents[2] / "support" / "upkeep_scenario.py"
 S = 10**9
@@ -76,6 +79,12 @@ def check(opened, last_round):
         assert stored_stretches(opened, step_s) == rolled(records, step_s)
 
 
+def files_of(folder):
+    """Names, sizes and times of the files that outlive their process: another tuple is another state."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
 def check_left(folder, last_round):
     """What was left behind is whole when it is opened, when upkeep has been round again, and for good."""
     opened = OpenedStore(SqliteStore(folder / "hub.sqlite3"), SqliteReader(folder / "hub.sqlite3"))
@@ -95,8 +104,7 @@ def test_killed_at_any_moment_upkeep_leaves_every_point_once(tmp_path):
     current, seen, kept = [-1], set(), []
 
     def keep():
-        files = sorted(path for path in live.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
-        state = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+        state = files_of(live)
         if current[0] < 0 or state in seen:
             return
         seen.add(state)
@@ -111,6 +119,36 @@ def test_killed_at_any_moment_upkeep_leaves_every_point_once(tmp_path):
     opened.close()
     assert len(kept) > 40
     for folder, last_round in kept:
+        check_left(folder, last_round)
+
+
+def test_a_backup_made_at_any_moment_of_upkeep_holds_every_point_once(tmp_path):
+    """From a connection of its own, before every second statement that found the files changed."""
+    live = tmp_path / "live"
+    live.mkdir()
+    current, seen, made = [-1], set(), []
+
+    def back_up_now():
+        state = files_of(live)
+        if current[0] < 0 or state in seen:
+            return
+        seen.add(state)
+        if len(seen) % 2:
+            return
+        folder = tmp_path / f"copy-{len(seen)}"
+        try:
+            back_up(live / "hub.sqlite3", folder)
+        except StoreError as error:
+            made.append((error, current[0]))
+        else:
+            made.append((folder, current[0]))
+
+    opened = open_traced(live, back_up_now)
+    play(opened, lambda index: current.__setitem__(0, index))
+    opened.close()
+    assert len(made) > 20
+    for folder, last_round in made:
+        assert isinstance(folder, Path), folder
         check_left(folder, last_round)
 
 
