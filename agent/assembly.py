@@ -206,7 +206,14 @@ class Assembly:
 
 def _spool_settings(section: SpoolSection) -> SpoolSettings:
     bounds = SpoolBounds(section.max_bytes, section.max_age_s)
-    return SpoolSettings(section.enabled, bounds, section.fsync == "batch", section.commit_s, section.drain_ratio)
+    return SpoolSettings(
+        section.enabled,
+        bounds,
+        section.fsync == "batch",
+        section.commit_s,
+        section.drain_ratio,
+        section.live_first,
+    )
 
 
 def _policy(section: PolicySection) -> Policy:

@@ -123,6 +123,7 @@ class SpoolSection(Section, frozen=True):
     )
     commit_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
     drain_ratio: Annotated[float, Meta(ge=0, le=10_000)] = 20.0  # points of a backlog for each live one; 0 = unpaced
+    live_first: bool = True  # False = nothing live goes before the backlog is gone: for ends that refuse what is older
 
 
 class CollectorSection(Section, frozen=True):

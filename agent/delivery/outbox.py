@@ -44,7 +44,8 @@ class Outbox:
 
     While the sink keeps up, groups come straight from the buffer and nothing touches the disk. What has waited for the spool's
     `commit_s`, the group in hand included, is written there and becomes the backlog. A backlog goes in its own order, paced, when
-    nothing live waits, so that live data wait behind one small group of it at most.
+    nothing live waits, so that live data wait behind one small group of it at most. Where `is_live_first` is off, everything goes
+    in the order of its collection: nothing live goes before the backlog is gone.
 
     Args:
         buffer: Where records arrive.
@@ -99,15 +100,19 @@ class Outbox:
         if self.hand is not None:
             return self.hand
         async with self._moving:
-            self.hand = await self._take_fresh(max_count, max_bytes)
             spool = self.spool
-            if self.hand is None and spool is not None and await spool.open() and self._has_backlog(spool):
+            if spool is None or spool.settings.is_live_first or not await self._has_backlog(spool):
+                self.hand = await self._take_fresh(max_count, max_bytes)
+            if self.hand is None and spool is not None and await self._has_backlog(spool) and self._may_follow(spool):
                 self.hand = await self._take_spooled(spool, min(max_count, self.pace.group_count), max_bytes)
         return self.hand
 
-    def _has_backlog(self, spool: Spool) -> bool:
+    async def _has_backlog(self, spool: Spool) -> bool:
+        return await spool.open() and bool(self._ahead or spool.records > 0)
+
+    def _may_follow(self, spool: Spool) -> bool:
         self.pace.ratio = 0.0 if self.is_finishing else spool.settings.drain_ratio
-        return bool(self._ahead or spool.records > 0) and self.pace.may_send
+        return self.pace.may_send
 
     def settle(self, group: Group) -> None:
         """Count the group in hand as delivered."""

@@ -46,6 +46,7 @@ class SpoolSettings:
         before_sending: True makes every record durable before it is sent; False only what has waited for `commit_s`.
         commit_s: Seconds that a record may wait in memory alone, > 0; what a kill may cost.
         drain_ratio: Points of a backlog sent for each live point at most, > 0; 0 = as fast as the other end takes them.
+        is_live_first: True lets live records overtake the backlog; False sends everything in the order of its collection.
     """
 
     is_enabled: bool = True
@@ -53,6 +54,7 @@ class SpoolSettings:
     before_sending: bool = False
     commit_s: float = 1.0
     drain_ratio: float = 20.0
+    is_live_first: bool = True
 
 
 class Spooled(NamedTuple):

@@ -198,6 +198,34 @@ async def test_56_live_records_overtake_a_backlog_which_goes_on_in_its_own_order
     await run.end()
 
 
+async def test_a_backlog_goes_before_live_records_where_the_order_of_collection_matters(tmp_path):
+    run = Run(tmp_path, "r1", is_live_first=False)
+    for number in range(1, 5):
+        run.put(number)
+    await run.outbox.spill()
+    went = []
+    for live in (11, 12, 13):
+        run.put(live)
+        group = await run.outbox.take(2, 1 << 20)
+        went += times(group)
+        run.outbox.settle(group)
+        run.check()
+    assert went == [1, 2, 3, 4, 11, 12]
+    assert [seq for _, seq, _ in await run.drained()] == [7]
+    await run.end()
+
+
+async def test_live_records_wait_while_the_pace_holds_a_backlog_back_that_goes_first(tmp_path):
+    run = Run(tmp_path, "r1", is_live_first=False, drain_ratio=0.001)
+    run.put(1)
+    await run.outbox.spill()
+    run.put(2)
+    assert await run.outbox.take(9, 1 << 20) is None
+    run.outbox.is_finishing = True
+    assert [record.time_ns for _, _, record in await run.drained()] == [10**9, 2 * 10**9]
+    await run.end()
+
+
 async def test_a_live_group_written_behind_a_backlog_is_neither_skipped_nor_given_twice(tmp_path):
     run = Run(tmp_path, "r1")
     for number in range(1, 4):
