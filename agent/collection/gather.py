@@ -31,7 +31,8 @@ class Gather:
 
     def report(self, name: str, samples: dict[Series, float]) -> None:
         """A collector has ended its collect."""
-        self._overtaken |= {series: self._samples[series] for series in samples.keys() & self._samples.keys()}
+        if not self._samples.keys().isdisjoint(samples):
+            self._overtaken |= {series: self._samples[series] for series in samples.keys() & self._samples.keys()}
         self._samples.update(samples)
         self._awaited.discard(name)
         self._settle()

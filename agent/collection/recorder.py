@@ -31,11 +31,11 @@ class TickRecorder:
         max_samples: Most series it takes, >= 1.
     """
 
-    __slots__ = ("_at_s", "_max_samples", "_owner", "_rates", "bad_values", "samples")
+    __slots__ = ("_max_samples", "_owner", "_rates", "at_s", "bad_values", "samples")
 
     def __init__(self, owner: str, at_s: float, rates: RateSource, max_samples: int) -> None:
         self._owner = owner
-        self._at_s = at_s
+        self.at_s = at_s
         self._rates = rates
         self._max_samples = max_samples
         self.samples: dict[Series, float] = {}
@@ -47,7 +47,7 @@ class TickRecorder:
             if type(value) not in _PLAIN:
                 _refuse_text(value)
             is_rate = series.kind is Kind.RATE
-            number = self._rates.update(series, value, self._at_s, series.wrap_bits) if is_rate else float(value)
+            number = self._rates.update(series, value, self.at_s, series.wrap_bits) if is_rate else float(value)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ContractError(
                 self._owner, "collector", f"add() takes a Series and a number (got {series!r:.80}, {value!r:.80})"

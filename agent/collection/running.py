@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.clock import Clock
+from agent.collection.plain_call import PlainCall, overdue, unexpected
 from agent.collection.recorder import RateSource, TickRecorder
 from agent.collection.source import SeriesSource
-from agent.collection.threads import Job, WorkerThreads
+from agent.collection.threads import Job, WorkersExhausted, WorkerThreads
 from agent.contracts import Collector, RecoveryOutcome, RecoveryRequest, RecoveryStep
-from agent.errors import BreakerOpen, CollectError, ContractError
+from agent.errors import BreakerOpen, CollectError
 from agent.model import Series
 from agent.resilience.breaker import Breaker
+from agent.resilience.permit import Permit
 
 __all__ = ["CollectorSettings", "CollectorStats", "RunningCollector"]
 
@@ -75,9 +77,14 @@ class RunningCollector:
     clock: Clock
     stats: CollectorStats = field(default_factory=CollectorStats)
     _collector: Collector | None = None
+    _plain: Callable[[TickRecorder], object] | None = None
     _job: Job[Any] | None = None
+    _under_way: tuple[PlainCall, Permit] | None = None
     _due_s: float | None = None
+    _is_waiting: bool = False
+    _failure: Exception | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _report: Callable[[str, Samples], None] = lambda *_: None
 
     @property
     def component(self) -> str:
@@ -94,26 +101,30 @@ class RunningCollector:
             self.stats.missed_ticks += 1
             return False
         self._due_s = at_s
-        self._wake.set()
+        if self._plain is None or not self._is_waiting or self._wake.is_set() or self.is_stuck:
+            self._wake.set()
+        else:
+            self._start_plain(self._plain)
         return True
 
     async def run(self, report: Callable[[str, Samples], None]) -> None:
-        """Collect on each request and report name and samples, none of them after a failure, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            failure: Exception | None = None
-            samples: Samples = {}
-            try:
-                samples = await self._collect_guarded()
-            except BreakerOpen:
-                pass
-            except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
-                failure = error
-            self._due_s = None
-            report(self.name, samples)
-            if failure is not None:
-                await self._recover(failure)
+        """Collect on each request and report name and samples, none of them after a failure, until cancelled.
+
+        A plain `collect` that has worked before needs this task only when it fails; see `PlainCall`.
+        """
+        self._report = report
+        try:
+            while True:
+                self._is_waiting = True
+                await self._wake.wait()
+                self._is_waiting = False
+                self._wake.clear()
+                await self._recover()
+                if self._due_s is not None:
+                    await self._collect_here()
+                    await self._recover()
+        finally:
+            self._give_up()
 
     def forget(self, series: Iterable[Series]) -> None:
         """Free what is kept for series that are no longer seen, of this collector or not."""
@@ -123,7 +134,7 @@ class RunningCollector:
 
     async def close(self) -> None:
         """Let the collector clean up, within its deadline; whatever goes wrong here is its own affair."""
-        collector, self._collector = self._collector, None
+        collector, self._collector, self._plain = self._collector, None, None
         close = getattr(collector, "close", None)
         if close is None or self.is_stuck:
             return
@@ -138,6 +149,17 @@ class RunningCollector:
         self.stats.rebuilds += 1
         await self.close()
 
+    async def _collect_here(self) -> None:
+        """Collect on this task, building the collector first where there is none."""
+        samples: Samples = {}
+        try:
+            samples = await self._collect_guarded()
+        except BreakerOpen:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
+            self._failure = error
+        self._conclude(samples)
+
     async def _collect_guarded(self) -> Samples:
         permit = self.breaker.acquire()
         started_s = self.clock.monotonic_s()
@@ -147,16 +169,65 @@ class RunningCollector:
             permit.cancel()
             raise
         except Exception as error:
-            self.stats.failures += 1
-            self.stats.last_error = _text(error)
-            permit.fail(error)
+            self._note_failure(permit, error)
             raise
         finally:
             self.stats.last_duration_s = self.clock.monotonic_s() - started_s
+        self._note_success(permit)
+        return samples
+
+    def _start_plain(self, collect: Callable[[TickRecorder], object]) -> None:
+        try:
+            permit = self.breaker.acquire()
+        except BreakerOpen:
+            asyncio.get_running_loop().call_soon(self._conclude, {})
+            return
+        at_s = self.clock.monotonic_s()
+        recorder = TickRecorder(self.name, at_s, self.rates, self.source.max_series)
+        call = PlainCall(self.name, recorder, self.settings.deadline_s, self._plain_done)
+        self._under_way = (call, permit)
+        try:
+            self._job = call.start(self.workers, collect)
+        except WorkersExhausted as error:
+            asyncio.get_running_loop().call_soon(self._plain_done, call, error)
+
+    def _plain_done(self, call: PlainCall, error: Exception | None) -> None:
+        if self._under_way is None or self._under_way[0] is not call:
+            return
+        permit, self._under_way = self._under_way[1], None
+        self.stats.last_duration_s = self.clock.monotonic_s() - call.recorder.at_s
+        self.stats.bad_values += call.recorder.bad_values
+        if error is None:
+            self._note_success(permit)
+            self._conclude(call.recorder.samples)
+            return
+        self._note_failure(permit, error)
+        self._failure = error
+        self._conclude({})
+        self._wake.set()
+
+    def _give_up(self) -> None:
+        """This task ends: whatever a call under way still brings is not wanted, and it is no failure."""
+        self._is_waiting = False
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            call, permit = under_way
+            call.give_up()
+            permit.cancel()
+
+    def _conclude(self, samples: Samples) -> None:
+        self._due_s = None
+        self._report(self.name, samples)
+
+    def _note_success(self, permit: Permit) -> None:
         self.stats.collects += 1
         permit.succeed()
         self.recovery.succeeded(self.component)
-        return samples
+
+    def _note_failure(self, permit: Permit, error: Exception) -> None:
+        self.stats.failures += 1
+        self.stats.last_error = _text(error)
+        permit.fail(error)
 
     async def _collect(self, at_s: float) -> Samples:
         if self.is_stuck:
@@ -169,11 +240,11 @@ class RunningCollector:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            raise CollectError(f"collector {self.name!r} gave no answer in {self.settings.deadline_s:g} s") from error
+            raise overdue(self.name, self.settings.deadline_s) from error
         finally:
             self.stats.bad_values += recorder.bad_values
         if returned is not None:
-            raise ContractError(self.name, "collector", f"collect() returns None (got {returned!r:.80})")
+            raise unexpected(self.name, returned)
         return recorder.samples
 
     async def _collect_with(self, recorder: TickRecorder) -> object:
@@ -184,14 +255,23 @@ class RunningCollector:
         collect = self._collector.collect
         if inspect.iscoroutinefunction(collect):
             return await collect(recorder)
-        return await self._call(collect, recorder)
+        job = self._job = self.workers.submit(collect, recorder)
+        returned = await job.done
+        if inspect.isawaitable(returned):
+            return await returned
+        self._plain = collect
+        return returned
 
     async def _call(self, function: Callable[..., object], *args: object) -> object:
-        self._job = self.workers.submit(function, *args)
-        returned = await self._job.done
+        job = self._job = self.workers.submit(function, *args)
+        returned = await job.done
         return await returned if inspect.isawaitable(returned) else returned
 
-    async def _recover(self, failure: Exception) -> None:
+    async def _recover(self) -> None:
+        """Tell the recovery engine of the last failure, if there was one since."""
+        failure, self._failure = self._failure, None
+        if failure is None:
+            return
         request = RecoveryRequest(
             component=self.component,
             operation="collect",
