@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["fit_line", "forecast", "time_to_limit"]
 
 _INTERVAL_SIGMAS = 1.96
+_ROUNDING_RATIO = 1e-14
+"""Less than this of the spread is what rounding leaves of a line that fits exactly; its root would be seen."""
 
 
 def fit_line(block: Block) -> None:
@@ -45,7 +47,9 @@ def forecast(block: Block, horizon: float) -> None:
     scratch = block.scratch
     age_squares, mean_age, explained, half = scratch.t1, scratch.t2, scratch.t3, scratch.t4
     np.subtract(scratch.square_sum, explained, out=half)
-    np.maximum(half, 0.0, out=half)
+    np.multiply(scratch.square_sum, _ROUNDING_RATIO, out=scratch.t5)
+    np.less_equal(half, scratch.t5, out=scratch.mask)
+    np.copyto(half, 0.0, where=scratch.mask)
     np.subtract(block.count, 2.0, out=scratch.t5)
     np.divide(half, scratch.t5, out=half)
     np.subtract(horizon, mean_age, out=scratch.t6)

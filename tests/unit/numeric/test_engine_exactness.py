@@ -3,7 +3,7 @@ from math import inf, isnan, nan
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agent.numeric import window_engine
@@ -58,6 +58,7 @@ def test_every_result_is_exact_to_1e_12_of_the_window_at_every_tick(one_series, 
     values=st.lists(st.one_of(st.integers(-3, 3), st.just(None)), min_size=9, max_size=60),
     window=st.sampled_from([9, 10, 11, 20, 33]),
 )
+@example(values=[None, None, 2, None, 0, -1, None, None, None], window=9)
 def test_small_whole_numbers_with_ties_and_gaps(one_series, assert_exact, values, window):
     series = one_series(window).feed(*[nan if value is None else float(value) for value in values])
     if series.exact.count:
