@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,25 +41,39 @@ class RowTable:
 
     def add(self, ids: IdArray) -> NDArray[np.int64]:
         """Give rows to new ids (each once, none known); `row_count` says how many rows there must be then."""
-        reused = [self._free.pop() for _ in range(min(len(ids), len(self._free)))]
+        reused = [heappop(self._free) for _ in range(min(len(ids), len(self._free)))]
         fresh = len(ids) - len(reused)
         rows = np.array(reused + list(range(self.row_count, self.row_count + fresh)), dtype=np.uint32)
         self.row_count += fresh
         order = np.argsort(ids)
         places = np.searchsorted(self.ids, ids[order])
-        self.ids = np.insert(self.ids, places, ids[order])
-        self.rows = np.insert(self.rows, places, rows[order])
+        self.ids, self.rows = _inserted(self.ids, places, ids[order]), _inserted(self.rows, places, rows[order])
         return rows.astype(np.int64)
 
     def remove(self, ids: IdArray) -> NDArray[np.int64]:
         """Forget ids and return the rows they had; unknown ids are fine."""
-        asked = np.unique(ids)
+        asked = np.unique(ids) if len(ids) > 1 else ids
         asked = asked[self.find(asked) >= 0]
         places = np.searchsorted(self.ids, asked)
         rows = self.rows[places]
-        self.ids, self.rows = np.delete(self.ids, places), np.delete(self.rows, places)
-        self._free = sorted([*self._free, *rows.tolist()], reverse=True)
+        self.ids, self.rows = _without(self.ids, places), _without(self.rows, places)
+        for row in rows.tolist():
+            heappush(self._free, row)
         return rows.astype(np.int64)
+
+
+def _inserted(array: NDArray[np.uint32], places: NDArray[np.int64], values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The array with values put before these places, rising; one value, which is the usual, by two copies."""
+    if len(values) == 1:
+        return np.concatenate((array[: places[0]], values, array[places[0] :]))
+    return np.insert(array, places, values)
+
+
+def _without(array: NDArray[np.uint32], places: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """The array without these places."""
+    if len(places) == 1:
+        return np.concatenate((array[: places[0]], array[places[0] + 1 :]))
+    return np.delete(array, places)
 
 
 def as_slice(rows: NDArray[np.int64]) -> Rows:
