@@ -1,10 +1,11 @@
 """What the transformer costs: time a series a tick, beside sorting alone, and on request its peers, drift and memory over time.
 
-    python benchmarks/transformer_bench.py                            all sizes, every result at every tick
+    python benchmarks/transformer_bench.py                            all sizes, every result at every tick, beside the goals
     python benchmarks/transformer_bench.py --peers FILE               the same job in FILE (a naive baseline, peers, a check)
     python benchmarks/transformer_bench.py --soak-ticks 1000000       drift and memory after so many ticks
 
-Times are medians; compare ratios within a run, not figures of two machines.
+Times are medians; compare ratios within a run, not figures of two machines. The peers run in an environment of their own, which
+is removed afterwards.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import importlib.util
 import resource
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,9 @@ import numpy as np
 
 from agent.numeric.transformer import Transformer
 from benchmarks.adapters import transformer
+from benchmarks.goals import Goal
+from benchmarks.peer_environment import TRANSFORMER_PEERS, run_beside_peers, versions
+from benchmarks.transformer_upkeep import calls_a_tick, coming_and_going, growth, scratch_mib
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +37,33 @@ if TYPE_CHECKING:
 
 SIZES = ((200, 120), (2_000, 120), (20_000, 120), (100_000, 120), (200, 3_600), (2_000, 3_600))
 TICKS = 60
+NAIVE_SERIES = 50
+GROWTH_TICKS = 10_000
+CALL_TICKS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row of the table; times in seconds a tick."""
+
+    series: int
+    window: int
+    median_s: float
+    p99_s: float
+    lean_s: float
+    sort_s: float
+    bytes_a_series: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.series:,} x {self.window:,}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.series:8} {self.window:7} {self.median_s * 1e3:10.3f} {self.p99_s / self.median_s:11.2f}"
+            f" {self.median_s * 1e6 / self.series:15.3f} {self.lean_s * 1e3:10.3f} {self.sort_s * 1e3:13.3f}"
+            f" {self.median_s / self.sort_s:8.2f} {self.bytes_a_series:9.0f}"
+        )
 
 
 def walks(ticks: int, series: int, missing_ratio: float = 0.01) -> FloatArray:
@@ -68,8 +101,8 @@ def sort_time_s(data: FloatArray) -> float:
     return float(np.median(times_of(copy_and_sort, 7)))
 
 
-def measure(series: int, window: int) -> None:
-    """Print one row of the table."""
+def measure(series: int, window: int) -> Measured:
+    """One size, in one row of the table."""
     data = walks(window + TICKS, series)
     limits, groups = np.full(series, 2000.0), np.arange(series) % 10
     adapter = transformer(series, window, horizon=60, alpha=0.2, thresholds=limits, groups=groups)
@@ -80,11 +113,61 @@ def measure(series: int, window: int) -> None:
     lean.prefill(ids, data[:window])
     lean_s = float(np.median(times_of(lambda number: lean.tick(ids, data[window + number]), TICKS)))
     median_s, p99_s = float(np.median(taken)), float(np.quantile(taken, 0.99))
-    sort_s = sort_time_s(data[:window])
-    print(
-        f"{series:8} {window:7} {median_s * 1e3:10.3f} {p99_s / median_s:11.2f} {median_s * 1e6 / series:15.3f}"
-        f" {lean_s * 1e3:10.3f} {sort_s * 1e3:13.3f} {median_s / sort_s:8.2f} {adapter.nbytes() / series:9.0f}"
-    )
+    size = adapter.nbytes() / series
+    return Measured(series, window, median_s, p99_s, lean_s, sort_time_s(data[:window]), size)
+
+
+def ratio_goals(row: Measured, naive_us: float) -> list[Goal]:
+    """Goals beside what was timed in the same run."""
+    least = 400.0 if row.window == 120 else 900.0
+    goals = [Goal(f"{row.name}: p99 over the median", row.p99_s / row.median_s, 2.0)]
+    if naive_us:
+        faster = naive_us / (row.median_s * 1e6 / row.series)
+        goals.append(Goal(f"{row.name}: times as fast as the naive baseline", faster, least, is_least=True))
+    return goals
+
+
+def goals_of(rows: dict[tuple[int, int], Measured], naive_us: dict[int, float]) -> list[Goal]:
+    """What the table shows beside what it should."""
+    small, wide, long = rows[200, 120], rows[20_000, 120], rows[2_000, 3_600]
+    return [
+        Goal(f"{wide.name}: ms a tick", wide.median_s * 1e3, 30.0),
+        Goal(f"{wide.name}: times copy and sort", wide.median_s / wide.sort_s, 4.0),
+        *ratio_goals(wide, naive_us.get(120, 0.0)),
+        Goal(f"{small.name}: ms a tick", small.median_s * 1e3, 0.8),
+        Goal(f"{long.name}: ms a tick", long.median_s * 1e3, 4.0),
+        *ratio_goals(long, naive_us.get(3_600, 0.0)),
+        Goal("200 x 3,600: ms a tick", rows[200, 3_600].median_s * 1e3, 1.0),
+        Goal(f"{wide.name}: bytes a series", wide.bytes_a_series, 1_300.0),
+        Goal("100,000 x 120: bytes a series", rows[100_000, 120].bytes_a_series, 1_310.0),
+        Goal(f"{long.name}: bytes a series", long.bytes_a_series, 31_000.0),
+        Goal("20,000 x 120: MiB of temporaries", scratch_mib(20_000, 120), 4.0),
+        Goal("2,000 x 3,600: MiB of temporaries", scratch_mib(2_000, 3_600), 4.0),
+    ]
+
+
+def calls_of(series: int, missing_ratio: float = 0.01) -> list[int]:
+    """Calls of NumPy in each of some ticks with every result."""
+    full = Transformer(120, computes_all=True)
+    ids, data = np.arange(series, dtype=np.uint32), walks(121 + CALL_TICKS, series, missing_ratio)
+    full.prefill(ids, data[:120])
+    full.tick(ids, data[120])
+    return [calls_a_tick(partial(full.tick, ids, values)) for values in data[121:]]
+
+
+def call_goals() -> list[Goal]:
+    whole, holed, many = calls_of(200, 0.0), calls_of(200), calls_of(1_000)
+    return [
+        Goal("200 x 120, nothing missing: calls of NumPy a tick", float(np.median(whole)), 200),
+        Goal("200 x 120, 1 % missing: calls of NumPy a tick", float(np.median(holed)), 200),
+        Goal("most calls in a tick at 1,000 series, less those at 200", max(many) - max(holed), 0),
+    ]
+
+
+def naive_us(peers: Any, window: int) -> float:
+    """Microseconds a series a tick of the naive baseline."""
+    data = peers.make_data(NAIVE_SERIES, window + 10)
+    return float(np.median(peers.drive(peers.Naive, NAIVE_SERIES, window, data)[0])) * 1e6 / NAIVE_SERIES
 
 
 def soak(ticks: int, series: int = 20, window: int = 120) -> None:
@@ -121,24 +204,42 @@ def report_drift(long: Transformer, fresh: Transformer, kept: FloatArray, series
         print(f"  {name:16} {np.nanmax(apart):.1e}")
 
 
-def run_peers(path: Path, *, check: bool) -> int:
-    """Run the job in another program's terms; its exit code is not 0 when a result is wrong."""
+def peers_of(path: Path) -> Any:
+    """The program with the peers, as a module."""
     spec = importlib.util.spec_from_file_location("transformer_peers", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise SystemExit(f"--peers {path}: there is no such Python file")
     peers: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(peers)
+    return peers
+
+
+def run_peers(peers: Any) -> int:
+    """Run the job in another program's terms; the exit code is not 0 when a result of ours differs from the naive one."""
+    print(versions(TRANSFORMER_PEERS))
     adapter = ["--adapter", "benchmarks.adapters:transformer"]
-    worst = int(peers.main(["--series", "200", "--window", "120", *adapter, *(["--check"] if check else [])]))
+    worst = int(peers.main(["--series", "200", "--window", "120", *adapter, "--check"]))
     worst |= int(peers.main(["--series", "2000,20000", "--window", "120", "--only", "naive,adapter", *adapter]))
     return worst | int(peers.main(["--series", "200,2000", "--window", "3600", "--only", "naive,adapter", *adapter]))
+
+
+def run_goals(peers: Any | None) -> None:
+    """Print the table of all sizes and the goals."""
+    print("  series  window    ms/tick  p99/median  us/series/tick  lean ms  copy+sort ms    ratio  B/series")
+    rows = {}
+    for size in SIZES:
+        rows[size] = measure(*size)
+        print(rows[size], flush=True)
+    naive = {window: naive_us(peers, window) for window in (120, 3_600)} if peers else {}
+    goals = [*goals_of(rows, naive), *call_goals(), *coming_and_going(20_000), growth(GROWTH_TICKS)]
+    print("\n".join(map(str, goals)), flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, help="program with a naive baseline and peers, run with this adapter")
     parser.add_argument(
-        "--no-check", action="store_true", help="with --peers: do not compare results with the naive ones"
+        "--beside-peers", action="store_true", help="with --peers: only those, which are installed here"
     )
     parser.add_argument(
         "--soak-ticks", type=int, default=0, help="instead: look for drift and growth over so many ticks"
@@ -146,11 +247,15 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.soak_ticks:
         soak(arguments.soak_ticks)
+        print(growth(arguments.soak_ticks))
         return 0
-    print("  series  window    ms/tick  p99/median  us/series/tick  lean ms  copy+sort ms    ratio  B/series")
-    for series, window in SIZES:
-        measure(series, window)
-    return run_peers(arguments.peers, check=not arguments.no_check) if arguments.peers else 0
+    peers = peers_of(arguments.peers) if arguments.peers else None
+    if arguments.beside_peers:
+        return run_peers(peers)
+    run_goals(peers)
+    if not peers:
+        return 0
+    return run_beside_peers("transformer_bench.py", ["--peers", str(arguments.peers.resolve())], TRANSFORMER_PEERS)
 
 
 if __name__ == "__main__":
