@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.anomaly_reports import AnomalyReports
-from agent.assembly import Assembly, make_analysis, make_rng
+from agent.assembly import Assembly, make_analysis, make_columns, make_rng
 from agent.breaker_memory import BreakerMemory
 from agent.clock import SystemClock
 from agent.collection.schedule import Schedule
@@ -21,7 +20,6 @@ from agent.collection.series_table import SeriesTable
 from agent.collection.threads import WorkerThreads
 from agent.errors import ConfigError, LoadError
 from agent.events import EventBus, ObserverThread
-from agent.foresight import Foresight
 from agent.host_health import HostHealth
 from agent.hosting import Shared
 from agent.model import Event, Level
@@ -32,8 +30,10 @@ from agent.reload import reload_pipeline
 from agent.systemd import notify, watchdog_s
 
 if TYPE_CHECKING:
+    from agent.anomaly_reports import AnomalyReports
     from agent.collection.analysis import Analysis, Seen
     from agent.config.loaded import LoadedConfig
+    from agent.foresight import Foresight
     from agent.model import Batch
     from agent.status.port import StatusPort
 
@@ -70,6 +70,7 @@ class Agent:
             _settings(loaded, gather_s),
             clock=self._clock,
             table=self._table,
+            columns=self._shared.columns,
             analysis=analysis,
             events=self._events,
             on_tick=self._ticked,
@@ -153,6 +154,7 @@ class Agent:
             events=self._events,
             workers=self._workers,
             breakers=BreakerMemory(self._loaded.state_dir / "breakers.json", self._log),
+            columns=make_columns(self._loaded.config.transformer),
         )
 
     def _assemble(self, loaded: LoadedConfig) -> Assembly:
@@ -172,11 +174,17 @@ class Agent:
 
     def _make_foresight(self, loaded: LoadedConfig) -> Foresight | None:
         section = loaded.config.forecast
-        return Foresight(self._table.definition, self._events, section.horizon_s) if section.enabled else None
+        if not section.enabled or not loaded.config.transformer.enabled:
+            return None
+        from agent.foresight import Foresight
+
+        return Foresight(self._table.definition, self._events, section.horizon_s)
 
     def _make_anomalies(self, analysis: Analysis | None) -> AnomalyReports | None:
         if analysis is None:
             return None
+        from agent.anomaly_reports import AnomalyReports
+
         return AnomalyReports(self._table.definition, self._events, lambda: analysis.judge)
 
     def _batched(self, batch: Batch, seen: Seen | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
+from agent.columns import PlainColumns
 from agent.contracts import Reading, RecoveryMethod, Sampler, Sink
 from agent.delivery.sender import Sender, SenderSettings
 from agent.delivery.spool import Spool, SpoolSettings
@@ -25,10 +26,11 @@ from agent.resilience.recovery import DEFAULT_POLICIES, Policy, RecoveryEngine
 if TYPE_CHECKING:
     from agent.collection.analysis import Analysis
     from agent.collection.detection import RunningDetector
+    from agent.columns import Columns
     from agent.config.loaded import CollectorInstance, LoadedConfig, SinkInstance
-    from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection
+    from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection, TransformerSection
 
-__all__ = ["Assembly", "make_analysis", "make_rng"]
+__all__ = ["Assembly", "make_analysis", "make_columns", "make_rng"]
 
 MAX_COLLECT_DEADLINE_S = 5.0
 CRITICAL_COLLECTOR = "agent"
@@ -131,6 +133,7 @@ class Assembly:
             _spool_settings(section),
             run=self._shared.epoch,
             table=self._table,
+            columns=self._shared.columns,
             workers=self._shared.workers,
             clock=self._shared.clock,
             emit=self._shared.events.emit,
@@ -143,9 +146,7 @@ class Assembly:
             max_age_s=section.max_age_s,
             sample_from_ratio=section.sample_from_ratio,
         )
-        sampler: Sampler = self._loaded.samplers[section.sampler].make(
-            PluginHost("sampler", section.sampler, self._shared)
-        )
+        sampler = self._sampler(section.sampler) if self._loaded.config.transformer.enabled else None
         if predecessor is not None:
             predecessor.buffer.configure(settings, sampler)
             return predecessor.buffer
@@ -157,6 +158,10 @@ class Assembly:
             clock=self._shared.clock,
             on_sampler_fault=lambda fault: report(sampler=section.sampler, fault=fault),
         )
+
+    def _sampler(self, name: str) -> Sampler:
+        made: Sampler = self._loaded.samplers[name].make(PluginHost("sampler", name, self._shared))
+        return made
 
     def _breaker(self, target: str, section: BreakerSection, deadline_s: float) -> Breaker:
         settings = BreakerSettings(
@@ -223,6 +228,15 @@ def _policy(section: PolicySection) -> Policy:
 def make_rng() -> random.Random:
     """The one generator of the process, seeded by the system."""
     return random.Random()
+
+
+def make_columns(section: TransformerSection) -> Columns:
+    """How batches are made: for an agent that computes nothing over its series, without numpy."""
+    if not section.enabled:
+        return PlainColumns()
+    from agent.array_columns import ArrayColumns
+
+    return ArrayColumns()
 
 
 def make_analysis(loaded: LoadedConfig, shared: Shared) -> Analysis | None:

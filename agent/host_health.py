@@ -178,8 +178,8 @@ class HostHealth:
         if batch.flags is None:
             flagged: Counter[str] = Counter()
         else:
-            at = (batch.flags & PointFlag.ANOMALOUS.value).nonzero()[0].tolist()
-            flagged = Counter(roles[place].subsystem for place in at)
+            marked = zip(roles, batch.flags.tolist(), strict=True)
+            flagged = Counter(role.subsystem for role, flags in marked if flags & PointFlag.ANOMALOUS.value)
         for subsystem, count in Counter(role.subsystem for role in roles if role.subsystem).items():
             was = self._anomalous.get(subsystem, 0.0)
             now = self._anomalous[subsystem] = was + SMOOTHING * (flagged[subsystem] / count - was)

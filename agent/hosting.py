@@ -12,6 +12,7 @@ from agent.breaker_memory import BreakerMemory
 from agent.clock import Clock
 from agent.collection.source import SeriesSource
 from agent.collection.threads import WorkerThreads
+from agent.columns import Columns
 from agent.contracts import Logger, Reading
 from agent.events import EventBus
 from agent.model import Level, Scalar, Series
@@ -31,6 +32,7 @@ class Shared:
         labels: The host's labels.
         state_dir: Where instances get their own folders.
         breakers: What is kept of breakers over a restart.
+        columns: Makes the columns of batches.
     """
 
     agent: str
@@ -43,6 +45,7 @@ class Shared:
     events: EventBus
     workers: WorkerThreads
     breakers: BreakerMemory
+    columns: Columns
 
 
 class PluginHost:

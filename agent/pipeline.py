@@ -19,8 +19,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from agent.collection.gather import Gather
 from agent.collection.running import RunningCollector
 from agent.collection.schedule import Schedule
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.collection.analysis import Analysis, Seen
     from agent.collection.series_table import SeriesTable
+    from agent.columns import Columns
     from agent.delivery.sender import Sender
     from agent.events import EventBus
 
@@ -89,6 +88,7 @@ class Pipeline:
         settings: See `PipelineSettings`.
         clock: Monotonic time for decisions, wall time for labels.
         table: Ids of the series.
+        columns: Makes the columns of batches; plain ones suffice without an analysis.
         analysis: One call a tick; None when the transformer is switched off.
         events: Everything that happens is reported there.
         on_tick: Called after every tick (watchdog, readiness).
@@ -106,6 +106,7 @@ class Pipeline:
         *,
         clock: Clock,
         table: SeriesTable,
+        columns: Columns,
         analysis: Analysis | None,
         events: EventBus,
         on_tick: Callable[[], None] = lambda: None,
@@ -117,6 +118,7 @@ class Pipeline:
         self.interval_factor = 1.0
         self._clock = clock
         self._table = table
+        self._columns = columns
         self._analysis = analysis
         self._events = events
         self._on_tick = on_tick
@@ -229,9 +231,8 @@ class Pipeline:
             self._on_batch(batch, seen)
 
     def _judged(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> tuple[Batch, Seen | None]:
-        ids = np.array(self._table.ids(samples), dtype=np.uint32)
-        values = np.fromiter(samples.values(), dtype=np.float64, count=len(samples))
-        flags = np.fromiter((series.lane for series in samples), np.uint8, len(samples))
+        ids, values = self._columns.ids(self._table.ids(samples)), self._columns.values(samples.values())
+        flags = self._columns.flags([series.lane for series in samples])
         seen = self._analysis.look(ids, values) if self._analysis is not None else None
         if seen is not None:
             flags[seen.alert] |= PointFlag.ANOMALOUS.value
@@ -249,7 +250,7 @@ class Pipeline:
         for hosted in self._collectors.values():
             hosted.collector.forget(handles)
         if self._analysis is not None and gone:
-            self._analysis.forget(np.array(list(gone), dtype=np.uint32))
+            self._analysis.forget(self._columns.ids(gone))
 
     async def _drain(self) -> None:
         """Let collectors end, then give the sinks their last seconds, all at once."""

@@ -1,6 +1,6 @@
 """What the agent costs at 1 s with the default collectors: CPU, memory, series; alone, or beside Netdata.
 
-    python benchmarks/agent_cost.py [--seconds 60] [--settle 15] [--netdata FOLDER]
+    python benchmarks/agent_cost.py [--seconds 60] [--settle 15] [--netdata FOLDER] [--lite]
 
 Starts a hub and an agent as processes of their own on loopback and reads the agent's cost from /proc. With `--netdata` Debian's
 Netdata is fetched into FOLDER (not installed) and runs on the same machine in the same seconds. Run it on a machine that does
@@ -25,6 +25,7 @@ from urllib.request import urlopen
 
 from netdata import family, fetch, netdata
 
+LITE = "[transformer]\nenabled = false\n"
 GOALS = "goals: at most 0.6 CPU s a minute and 55 MiB; of the project: 0.45 and 50"
 
 
@@ -76,14 +77,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def agent_and_hub(folder: str) -> Iterator[tuple[int, str]]:
-    """An agent that ships to a hub on loopback: its pid, and the hub's address."""
+def agent_and_hub(folder: str, profile: str) -> Iterator[tuple[int, str]]:
+    """An agent that ships to a hub on loopback, with more lines of configuration: its pid, and the hub's address."""
     port = free_port()
     hub, agent = Path(folder, "hub.toml"), Path(folder, "agent.toml")
     hub.write_text(f'[hub]\nlisten = "127.0.0.1:{port}"\nstate_dir = "{folder}/hub"\n')
     status = f'[status]\nlisten = "127.0.0.1:{free_port()}"\n'
     sink = f'[sinks.websocket]\nurl = "ws://127.0.0.1:{port}/"\n'
-    agent.write_text(f'[agent]\nstate_dir = "{folder}/agent"\n{status}{sink}')
+    agent.write_text(f'[agent]\nstate_dir = "{folder}/agent"\n{status}{sink}{profile}')
     with process("hub", hub):
         wait_for_port(port)
         with process("agent", agent) as child:
@@ -125,13 +126,14 @@ def main() -> None:
     parser.add_argument(
         "--netdata", type=Path, metavar="FOLDER", help="run Netdata beside it, fetched into this folder"
     )
+    parser.add_argument("--lite", action="store_true", help="without the transformer, hence without numpy")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         port, pids = free_port(), {}
         if arguments.netdata:
             root = fetch(arguments.netdata)
             pids["netdata"] = running.enter_context(netdata(root, Path(folder, "netdata"), port))
-        pids["agent"], hub = running.enter_context(agent_and_hub(folder))
+        pids["agent"], hub = running.enter_context(agent_and_hub(folder, LITE if arguments.lite else ""))
         costs = measure(pids, arguments.settle, arguments.seconds)
         tell(hub, costs)
         if arguments.netdata:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from agent.clock import Clock
+from agent.columns import Columns
 from agent.delivery.spool_bounds import SpoolBounds, keep_within
 from agent.delivery.spool_codec import SeriesNumbers, SpoolSeries, encode, encode_series
 from agent.delivery.spool_file import Found, Numbered, Read, SpoolFile
@@ -82,6 +83,7 @@ class Spool:
         settings: See `SpoolSettings`.
         run: Epoch of this run.
         table: Ids of the series.
+        columns: Makes the columns of what is read.
         workers: For everything that blocks.
         clock, emit: Time, and how to report.
     """
@@ -94,6 +96,7 @@ class Spool:
         *,
         run: str,
         table: SeriesNumbers,
+        columns: Columns,
         workers: RunsBlocking,
         clock: Clock,
         emit: Emits,
@@ -109,7 +112,7 @@ class Spool:
         self.failures = 0
         self._component = component
         self._file = SpoolFile(folder)
-        self._series = SpoolSeries(table, run, self._file.series)
+        self._series = SpoolSeries(table, columns, run, self._file.series)
         self._run = run
         self._table = table
         self._workers = workers

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import Protocol
 
 import msgspec
-import numpy as np
 
+from agent.columns import Columns, column_of, numbers_of
 from agent.delivery.spool_frame import Frame, Lane
 from agent.errors import ProtocolError
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
@@ -34,7 +35,9 @@ def encode(record: Record, number: int, wall_ns: int, run: str) -> Frame:
     """The frame of a record of this run."""
     payload = _bytes(_codec.encode(record_message(record, _UNNUMBERED)))
     if isinstance(record, Batch):
-        is_critical = record.flags is not None and bool((record.flags & PointFlag.CRITICAL.value).all())
+        is_critical = record.flags is not None and all(
+            flags & PointFlag.CRITICAL.value for flags in record.flags.tolist()
+        )
         return Frame(number, wall_ns, record.points, int(is_critical), run, payload)
     return Frame(number, wall_ns, 0, Lane.CRITICAL, run, payload)
 
@@ -63,18 +66,18 @@ def critical_part(frame: Frame) -> Frame | None:
     message = read_message(frame)
     if not isinstance(message, BatchMessage) or message.flags is None:
         return None
-    stays = (np.frombuffer(message.flags, np.uint8) & PointFlag.CRITICAL.value) != 0
-    if not stays.any():
+    stays = [bool(flags & PointFlag.CRITICAL.value) for flags in message.flags]
+    if not any(stays):
         return None
     part = msgspec.structs.replace(
         message,
-        ids=np.frombuffer(message.ids, "<u4")[stays].tobytes(),
-        values=np.frombuffer(message.values, "<f8")[stays].tobytes(),
-        flags=np.frombuffer(message.flags, np.uint8)[stays].tobytes(),
-        weights=None if message.weights is None else np.frombuffer(message.weights, "<f8")[stays].tobytes(),
-        bounds=None if message.bounds is None else np.frombuffer(message.bounds, "<f4")[stays].tobytes(),
+        ids=_picked(message.ids, "I", stays),
+        values=_picked(message.values, "d", stays),
+        flags=_picked(message.flags, "B", stays),
+        weights=None if message.weights is None else _picked(message.weights, "d", stays),
+        bounds=None if message.bounds is None else _picked(message.bounds, "f", stays),
     )
-    return frame._replace(points=int(stays.sum()), lane=Lane.CRITICAL, payload=_bytes(_codec.encode(part)))
+    return frame._replace(points=sum(stays), lane=Lane.CRITICAL, payload=_bytes(_codec.encode(part)))
 
 
 class SpoolSeries:
@@ -82,12 +85,16 @@ class SpoolSeries:
 
     Args:
         table: Gives ids.
+        columns: Makes the columns of batches.
         run: Epoch of this run.
         definitions_of: Every definition frame of a run, from the file; called on a worker thread.
     """
 
-    def __init__(self, table: SeriesNumbers, run: str, definitions_of: Callable[[str], Sequence[Frame]]) -> None:
+    def __init__(
+        self, table: SeriesNumbers, columns: Columns, run: str, definitions_of: Callable[[str], Sequence[Frame]]
+    ) -> None:
         self._table = table
+        self._columns = columns
         self._run = run
         self._definitions_of = definitions_of
         self._series_by_run: dict[str, dict[int, Series]] = {}
@@ -121,17 +128,27 @@ class SpoolSeries:
 
     def _batch(self, message: BatchMessage, run: str, monotonic_s: float) -> tuple[Batch | None, int]:
         known: Mapping[int, Series] = self._series_by_run.get(run, {})
-        found = [known.get(one) or self._own(run, one) for one in np.frombuffer(message.ids, "<u4").tolist()]
-        is_known = np.array([one is not None for one in found], bool)
-        unknown = len(found) - int(is_known.sum())
-        if unknown == len(found):
+        found = [known.get(one) or self._own(run, one) for one in numbers_of(message.ids, "I")]
+        named = [one for one in found if one is not None]
+        unknown = len(found) - len(named)
+        if not named:
             return None, unknown
-        ids = np.array(self._table.ids([one for one in found if one is not None]), np.uint32)
-        values = np.frombuffer(message.values, "<f8").astype(np.float64)[is_known]
-        flags = None if message.flags is None else np.frombuffer(message.flags, np.uint8)[is_known]
-        weights = None if message.weights is None else np.frombuffer(message.weights, "<f8")[is_known]
-        bounds = None if message.bounds is None else np.frombuffer(message.bounds, "<f4")[is_known]
-        return Batch(message.time_ns, monotonic_s, ids, values, flags, weights, bounds), unknown
+        is_known = [one is not None for one in found]
+        columns = self._columns
+        batch = Batch(
+            message.time_ns,
+            monotonic_s,
+            columns.ids(self._table.ids(named)),
+            columns.values(list(compress(numbers_of(message.values, "d"), is_known))),
+            None if message.flags is None else columns.flags(list(compress(message.flags, is_known))),
+            None
+            if message.weights is None
+            else columns.values(list(compress(numbers_of(message.weights, "d"), is_known))),
+            None
+            if message.bounds is None
+            else columns.bounds(list(compress(numbers_of(message.bounds, "f"), is_known))),
+        )
+        return batch, unknown
 
     def _own(self, run: str, series_id: int) -> Series | None:
         if run != self._run:
@@ -146,6 +163,10 @@ class SpoolSeries:
         if key not in self._known:
             self._known[key] = Series(one.name, key[1], one.unit, Kind(one.kind))
         return self._known[key]
+
+
+def _picked(data: bytes, typecode: str, stays: Sequence[bool]) -> bytes:
+    return column_of(list(compress(numbers_of(data, typecode), stays)), typecode)
 
 
 def _bytes(frame: bytes | str) -> bytes:

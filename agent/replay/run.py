@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from agent.anomaly_reports import AnomalyReports
+from agent.array_columns import ArrayColumns
 from agent.assembly import make_analysis
 from agent.breaker_memory import BreakerMemory
 from agent.collection.series_table import SeriesTable
@@ -146,7 +147,8 @@ class _Run:
         self.analysis = _analysis(loaded, self._clock, bus, log)
         section = loaded.config.forecast
         self._foresight = Foresight(table.definition, bus, section.horizon_s) if section.enabled else None
-        idle = Pipeline(PipelineSettings(), clock=self._clock, table=table, analysis=None, events=bus)
+        settings, columns = PipelineSettings(), ArrayColumns()
+        idle = Pipeline(settings, clock=self._clock, table=table, columns=columns, analysis=None, events=bus)
         self.health = HostHealth(table.definition, idle, self._foresight, bus)
         self._reports = AnomalyReports(table.definition, bus, lambda: self.analysis.judge)
         self.events: list[Event] = []
@@ -193,6 +195,7 @@ def _analysis(loaded: LoadedConfig, clock: _RowClock, bus: EventBus, log: Logger
         events=bus,
         workers=WorkerThreads(),
         breakers=BreakerMemory(loaded.state_dir / "breakers.json", log),
+        columns=ArrayColumns(),
     )
     analysis = make_analysis(loaded, shared)
     if analysis is None:

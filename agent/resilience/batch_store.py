@@ -11,15 +11,14 @@ import numpy as np
 
 from agent.contracts import Block, Kept
 from agent.model import Batch, PointFlag
+from agent.resilience.batch_size import ROW_BYTES, batch_bytes
 from agent.resilience.ledger import Dropped
 from agent.resilience.line_bounds import line_bounds, rounded_up
 from agent.resilience.sampler_guard import SamplerGuard
 from agent.resilience.segment import (
-    ROW_BYTES,
     SAMPLED_POINT_BYTES,
     Picked,
     Segment,
-    batch_bytes,
     flagged,
     joined,
     pack,

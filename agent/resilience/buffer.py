@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from agent.clock import Clock
 from agent.contracts import Sampler
 from agent.model import Batch, Event, Gap, Record
-from agent.resilience.batch_store import BatchStore
+from agent.resilience.batch_size import batch_bytes
 from agent.resilience.bounded import BoundedBuffer
 from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.ledger import Counts, Dropped, GapLog, Ledger
-from agent.resilience.sampler_guard import SamplerGuard
-from agent.resilience.segment import batch_bytes
-from agent.resilience.thinning import Thinning
+from agent.resilience.sampler_guard import Newest, SamplerGuard
+
+if TYPE_CHECKING:
+    from agent.resilience.store import Store
 
 __all__ = ["BatchBuffer", "BufferSettings", "Overflow", "record_bytes"]
 
@@ -30,6 +32,14 @@ def record_bytes(record: Record) -> int:
     return EVENT_BYTES if isinstance(record, Event) else GAP_BYTES
 
 
+class Thins(Protocol):
+    """Takes in only a share of what comes; see `agent.resilience.thinning`."""
+
+    @property
+    def is_resting(self) -> bool: ...
+    def thin(self, batch: Batch, ratio: float, /) -> tuple[Batch, Dropped]: ...
+
+
 class BatchBuffer:
     """Records between the ticks and one sink. Sans-I/O; lives on the event loop's thread.
 
@@ -42,7 +52,8 @@ class BatchBuffer:
     Args:
         name: Whose buffer it is, for error texts and metrics.
         settings: See `BufferSettings`.
-        sampler: Thins the content out; one that misbehaves is replaced by "the newest" for that call.
+        sampler: Thins the content out; one that misbehaves is replaced by "the newest" for that call. None: batches have plain
+            columns (see `agent.columns`), and of the oldest only the critical points stay.
         clock: Ages are measured on its monotonic side.
         on_put: Called after each record that was taken in, to wake the consumer.
         on_sampler_fault: Called with one sentence when the sampler misbehaves for the first time.
@@ -52,7 +63,7 @@ class BatchBuffer:
         self,
         name: str,
         settings: BufferSettings,
-        sampler: Sampler,
+        sampler: Sampler | None,
         *,
         clock: Clock,
         on_put: Callable[[], None] | None = None,
@@ -63,13 +74,11 @@ class BatchBuffer:
         self._on_put = on_put
         self._on_sampler_fault = on_sampler_fault
         self.keep_ratio = 1.0
-        self._thinning = Thinning()
+        store, self._thinning = _plain_parts() if sampler is None else _array_parts()
         self._gaps = GapLog()
         self._events: deque[tuple[float, Event]] = deque()
         self._event_ledger = Ledger()
-        self._points = BoundedBuffer(
-            settings, BatchStore(), SamplerGuard(sampler, on_sampler_fault), clock=clock, on_drop=self._note_drop
-        )
+        self._points = BoundedBuffer(settings, store, self._guard(sampler), clock=clock, on_drop=self._note_drop)
 
     @property
     def settings(self) -> BufferSettings:
@@ -120,9 +129,9 @@ class BatchBuffer:
         """The balance of this moment, in events."""
         return self._event_ledger.counts()
 
-    def configure(self, settings: BufferSettings, sampler: Sampler) -> None:
+    def configure(self, settings: BufferSettings, sampler: Sampler | None) -> None:
         """Go on with other settings and another sampler, keeping what is buffered (a reload)."""
-        self._points.configure(settings, SamplerGuard(sampler, self._on_sampler_fault))
+        self._points.configure(settings, self._guard(sampler))
         self._bound_events()
 
     def put(self, record: Record) -> bool:
@@ -207,6 +216,9 @@ class BatchBuffer:
         self.drop_all(reason)
         self._points.close(reason)
 
+    def _guard(self, sampler: Sampler | None) -> SamplerGuard:
+        return SamplerGuard(sampler if sampler is not None else Newest(), self._on_sampler_fault)
+
     def _put_batch(self, batch: Batch) -> bool:
         if self.keep_ratio < 1.0 or not self._thinning.is_resting:
             batch, thinned = self._thinning.thin(batch, self.keep_ratio)
@@ -233,6 +245,20 @@ class BatchBuffer:
 
     def _note_drop(self, dropped: Dropped, reason: str) -> None:
         self._gaps.add(Gap(dropped.from_ns, dropped.to_ns, dropped.points, _GAP_REASON.get(reason, reason)))
+
+
+def _array_parts() -> tuple[Store[Batch], Thins]:
+    from agent.resilience.batch_store import BatchStore
+    from agent.resilience.thinning import Thinning
+
+    return BatchStore(), Thinning()
+
+
+def _plain_parts() -> tuple[Store[Batch], Thins]:
+    from agent.resilience.plain_store import PlainStore
+    from agent.resilience.plain_thinning import PlainThinning
+
+    return PlainStore(), PlainThinning()
 
 
 def _batches(records: Sequence[Record]) -> list[Batch]:

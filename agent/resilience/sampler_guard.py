@@ -1,10 +1,8 @@
-"""Calls a sampler and lets only a lawful answer through."""
+"""Calls a sampler and lets only a lawful answer through. Imports numpy when it is first asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
 
 from agent.contracts import Block, Kept, Sampler
 from agent.model import PointFlag
@@ -18,6 +16,8 @@ class Newest:
     """The sampler that takes over: the newest points, sharing the weight of all, so that totals stay right."""
 
     def keep(self, block: Block, budget: int, /) -> Kept:
+        import numpy as np
+
         size = len(block)
         index = np.arange(max(0, size - budget), size, dtype=np.int64)
         weights = block.weights[index]
@@ -72,6 +72,8 @@ class SamplerGuard:
 
 def _fault(kept: Kept, size: int, budget: int) -> str | None:
     """What is wrong with an answer; None when nothing is."""
+    import numpy as np
+
     index, weights = np.asarray(kept.index), np.asarray(kept.weights)
     if index.ndim != 1 or weights.shape != index.shape:
         return f"returned index of shape {index.shape} and weights of shape {weights.shape}; both must be (k,)"
@@ -85,6 +87,8 @@ def _fault(kept: Kept, size: int, budget: int) -> str | None:
 
 
 def _figure_fault(kept: Kept) -> str | None:
+    import numpy as np
+
     if not bool(np.isfinite(kept.weights).all()) or bool((kept.weights < 1.0 - 1e-9).any()):
         return "returned weights that are not finite and >= 1"
     if kept.values is not None and (kept.values.shape != kept.index.shape or not bool(np.isfinite(kept.values).all())):

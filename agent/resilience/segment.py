@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.model import Batch, PointFlag
+from agent.resilience.batch_size import ROW_BYTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
     from agent.model import BoundArray, FlagArray, FloatArray, IdArray
 
 __all__ = [
-    "ROW_BYTES",
     "SAMPLED_POINT_BYTES",
     "Picked",
     "Segment",
-    "batch_bytes",
     "flagged",
     "joined",
     "pack",
@@ -29,20 +28,7 @@ __all__ = [
 
 SEGMENT_POINTS = 16_384
 """Points of a packed segment at most (a larger batch makes a larger one): the memory that is freed in one piece."""
-ROW_BYTES = 24
 SAMPLED_POINT_BYTES = 25
-
-
-def batch_bytes(batch: Batch) -> int:
-    """Bytes that a batch takes when packed."""
-    size = batch.ids.nbytes + batch.values.nbytes + ROW_BYTES
-    if batch.flags is not None:
-        size += batch.flags.nbytes
-    if batch.weights is not None:
-        size += batch.weights.nbytes
-    if batch.bounds is not None:
-        size += batch.bounds.nbytes
-    return size
 
 
 def flagged(flags: FlagArray | None, flag: PointFlag) -> int:

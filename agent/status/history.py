@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from agent.model import PointFlag
 
 if TYPE_CHECKING:
@@ -38,8 +36,8 @@ class Tick:
         """Ids of the points that stand out."""
         if self.flags is None:
             return []
-        found: list[int] = self.ids[(self.flags & PointFlag.ANOMALOUS) != 0].tolist()
-        return found
+        marked = zip(self.ids.tolist(), self.flags.tolist(), strict=True)
+        return [series_id for series_id, flags in marked if flags & PointFlag.ANOMALOUS.value]
 
 
 @dataclass(slots=True)
@@ -75,7 +73,7 @@ class History:
     def put(self, batch: Batch) -> None:
         """Keep a batch."""
         ids = batch.ids
-        if self._ticks and np.array_equal(ids, self._ticks[-1].ids):
+        if self._ticks and ids.tobytes() == self._ticks[-1].ids.tobytes():
             ids = self._ticks[-1].ids
         tick = Tick(batch.time_ns, batch.monotonic_s, ids, batch.values, batch.flags)
         self._ticks.append(tick)

@@ -9,6 +9,7 @@ import structlog
 from fault_fleet import KeepNothing, NoRecovery
 from fault_stage import Verdict
 
+from agent.array_columns import ArrayColumns
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
@@ -52,6 +53,7 @@ class Host:
             PipelineSettings(gather_s=3600.0),
             clock=self.clock,
             table=self.table,
+            columns=ArrayColumns(),
             analysis=None,
             events=self.events,
             on_tick=self.ticked,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import structlog
 
+from agent.array_columns import ArrayColumns
 from agent.collection.running import CollectorSettings, RunningCollector
 from agent.collection.series_table import SeriesTable
 from agent.collection.source import SeriesSource
@@ -81,6 +82,7 @@ class Bench:
             PipelineSettings(**settings),
             clock=self.clock,
             table=self.table,
+            columns=ArrayColumns(),
             analysis=analysis,
             events=self.events,
             on_tick=self.ticked,

@@ -5,6 +5,7 @@ import resource
 import numpy as np
 import pytest
 
+from agent.array_columns import ArrayColumns
 from agent.collection.series_table import SeriesTable
 from agent.collection.threads import WorkerThreads
 from agent.contracts import Kept
@@ -34,6 +35,7 @@ class Run:
             SpoolSettings(**{"drain_ratio": 0.0, **settings}),
             run=run,
             table=self.table,
+            columns=ArrayColumns(),
             workers=self.workers,
             clock=self.clock,
             emit=lambda kind, component, *level, **detail: self.events.append(kind),

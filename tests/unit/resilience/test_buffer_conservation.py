@@ -8,7 +8,9 @@ import random
 import numpy as np
 import pytest
 
+from agent.array_columns import ArrayColumns
 from agent.builtin import BUILTIN, load_builtin
+from agent.columns import PlainColumns
 from agent.contracts import Sampler
 from agent.model import Batch, Gap, PointFlag, Record
 from agent.resilience.async_buffer import AsyncBuffer
@@ -18,9 +20,14 @@ from agent.testing.clock import FakeClock
 
 POINTS_EACH = 1_000_000
 STRATEGIES = [*((name, Overflow.SAMPLE) for name in BUILTIN["sampling"]), ("latest", Overflow.DROP_NEWEST)]
+PLAIN = "plain"
+"""No strategy: a buffer without numpy."""
 
 
-def sampler_of(name: str) -> Sampler:
+def sampler_of(name: str) -> Sampler | None:
+    if name == PLAIN:
+        return None
+
     class Context:
         rng = random.Random(2)
 
@@ -31,7 +38,7 @@ def sampler_of(name: str) -> Sampler:
 class Storm:
     """A producer, a failing sink and an operator, all acting at random on one buffer."""
 
-    def __init__(self, sampler: Sampler, overflow: Overflow, seed: int) -> None:
+    def __init__(self, sampler: Sampler | None, overflow: Overflow, seed: int) -> None:
         self.random, self.numbers = random.Random(seed), np.random.default_rng(seed)
         self.clock = FakeClock()
         self.sampler, self.overflow = sampler, overflow
@@ -47,12 +54,13 @@ class Storm:
     def put(self) -> None:
         points = self.random.choice([1, 20, 200, 1000])
         flags = self.numbers.choice([0, 0, 0, PointFlag.ANOMALOUS, PointFlag.CRITICAL], points).astype(np.uint8)
+        columns = ArrayColumns() if self.sampler is not None else PlainColumns()
         batch = Batch(
             self.clock.wall_ns(),
             self.clock.monotonic_s(),
-            self.numbers.permutation(2000)[:points].astype(np.uint32),
-            self.numbers.normal(size=points),
-            self.random.choice([None, flags]),
+            columns.ids(self.numbers.permutation(2000)[:points].tolist()),
+            columns.values(self.numbers.normal(size=points).tolist()),
+            self.random.choice([None, columns.flags(flags.tolist())]),
         )
         self.put_points += points
         self.buffer.put(batch)
@@ -92,7 +100,7 @@ class Storm:
         assert counts.in_flight == sum(r.points for taken in self.in_hand for r in taken if isinstance(r, Batch))
 
 
-@pytest.mark.parametrize(("name", "overflow"), STRATEGIES)
+@pytest.mark.parametrize(("name", "overflow"), [*STRATEGIES, (PLAIN, Overflow.SAMPLE)])
 def test_45_no_point_is_ever_lost_in_a_storm(name: str, overflow: Overflow) -> None:
     storm = Storm(sampler_of(name), overflow, seed=len(name))
     while storm.put_points < POINTS_EACH:
@@ -102,7 +110,7 @@ def test_45_no_point_is_ever_lost_in_a_storm(name: str, overflow: Overflow) -> N
     assert storm.buffer.counts().dropped["sampled" if overflow is Overflow.SAMPLE else overflow.value] > 0
 
 
-@pytest.mark.parametrize("name", ["hybrid", "latest"])
+@pytest.mark.parametrize("name", ["hybrid", "latest", PLAIN])
 def test_45_gaps_tell_of_every_dropped_point(name: str) -> None:
     storm = Storm(sampler_of(name), Overflow.SAMPLE, seed=5)
     while storm.put_points < POINTS_EACH:
