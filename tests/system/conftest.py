@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,8 @@ def make_later_version(package: Path, later: Path, tree: Path) -> None:
 @pytest.fixture(scope="session")
 def wheels(cache: Path) -> Path:
     """What `make install` would fetch, for the Python of the container; kept until a lock file changes."""
-    locks = [REPOSITORY / "requirements.lock", REPOSITORY / "requirements-build.lock"]
+    named_by_installer = re.findall(r"requirements[\w-]*\.lock", (REPOSITORY / "systemd/install.sh").read_text())
+    locks = [REPOSITORY / name for name in sorted(set(named_by_installer))]
     folder = cache / f"wheels-{sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:16]}"
     if not folder.exists():
         (python,) = (cache / "rootfs/usr/lib").glob("python3.*")

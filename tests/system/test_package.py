@@ -21,6 +21,7 @@ def test_upgrade_delivers_what_waits_and_keeps_the_edited_configuration(service:
     container.run("systemctl", "stop", HUB)
     wait_until(lambda: spooled_points(service) > 3000, "points wait on disk")
     waiting, pid = spooled_points(service), container.unit(AGENT)["MainPID"]
+    assert_its_user_sees_what_waits(container)
     container.run("dpkg", "--force-confold", "--install", "/packages/later.deb")
     assert container.run("rebellion", "version").stdout == "rebellion 9.0\n"
     assert container.unit(AGENT)["MainPID"] != pid
@@ -38,6 +39,15 @@ def test_upgrade_delivers_what_waits_and_keeps_the_edited_configuration(service:
     assert f"ticks={len(first)} " in stopped[0]
     say("upgrade", f"agent restarted as 9.0, the edited agent.toml kept, hub.toml renewed; {waiting} points that waited on disk"
         f" arrived, all {len(first)} ticks of the old agent once each")  # fmt: skip
+
+
+def assert_its_user_sees_what_waits(container: Container) -> None:
+    """As docs/operating.md has it, and nothing that belongs to root is left behind."""
+    as_service = (
+        "setpriv --reuid=rebellion --regid=rebellion --clear-groups env STATE_DIRECTORY=/var/lib/rebellion/agent"
+    )
+    assert container.shell(f"{as_service} rebellion spool status").startswith("websocket: ")
+    assert container.shell("find /var/lib/rebellion/agent -user root") == ""
 
 
 def spooled_points(service: Service) -> int:
