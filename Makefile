@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer pictures
+.PHONY: help man axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer pictures
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -134,6 +134,11 @@ uninstall:
 ## make dist       sdist and wheel into dist/
 dist: $(VENV)/dev.stamp
 	@$(BIN)/python packaging/make_dist.py . dist
+
+## make man        the manual page and the completions of bash, zsh and fish, into build/share
+man: $(VENV)/run.stamp
+	@packaging/make_share.sh build/share $(BIN)/rebellion
+	@find build/share -type f
 
 ## make deb        dist/rebellion-agent_*.deb for the Debian that this machine runs, with its own environment
 PACKAGED := $(shell find agent plugins etc systemd packaging docs -type f ! -name '*.pyc')

@@ -97,6 +97,8 @@ def _parser(words: Sequence[str]) -> Parser:
     _add_config_commands(commands)
     _add_plugins_commands(commands)
     _add_spool_commands(commands)
+    _add_completion_command(commands)
+    _add(commands, "man", _man, "print the manual page: rebellion man | man -l -")
     _add(commands, "version", _version, "print the version")
     first = next((word for word in words if not word.startswith("-")), "")
     if first not in commands.choices and (first or {"-h", "--help"} & set(words)):
@@ -275,6 +277,14 @@ def _add_token_commands(commands: Subparsers[Parser]) -> None:
             command.add_argument("--id", default="", help="only the token of this id; `list` prints them")
 
 
+def _add_completion_command(commands: Subparsers[Parser]) -> None:
+    from agent.commands.completion import SHELLS
+
+    text = "print what completes this command's words in a shell"
+    completion = _add(commands, "completion", _completion, text)
+    completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+
+
 def _add_commands_of_plugins(commands: Subparsers[Parser]) -> None:
     """Commands of the plugins that the usual configuration names; one that fails is named and costs only itself."""
     from agent.config.load import load_plugins
@@ -338,6 +348,20 @@ def _collect(args: argparse.Namespace) -> int:
 
     configure_logs(LogSection(level="warning", format=loaded.config.log.format), os.environ)
     return collect_once(loaded, as_json=args.json)
+
+
+def _completion(args: argparse.Namespace) -> int:
+    from agent.commands.completion import completion_script
+
+    print(completion_script(_parser([]), args.shell), end="")
+    return OK
+
+
+def _man(_: argparse.Namespace) -> int:
+    from agent.commands.manual import manual_page
+
+    print(manual_page(_parser([]), __version__), end="")
+    return OK
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -17,12 +17,19 @@ def build(what: str, folder: Path, out: Path) -> None:
         sys.exit(f"make dist: {what} failed:\n{done.stderr}")
 
 
+def make_share(folder: Path) -> None:
+    """The manual page and the completions, made from the sources in that folder."""
+    script = folder / "packaging/make_share.sh"
+    subprocess.run([script, folder / "share", sys.executable, "-m", "agent.cli"], cwd=folder, check=True)
+
+
 def main(source: Path, out: Path) -> None:
     """Work on a copy, so that nothing is left in the sources and nothing left there gets in."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(source, folder / "copy", ignore=LEFT_OUT)
+        make_share(folder / "copy")
         build("build_sdist", folder / "copy", folder)
         (sdist,) = folder.glob("*.tar.gz")
         shutil.unpack_archive(sdist, folder / "unpacked")

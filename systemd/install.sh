@@ -19,6 +19,7 @@ target=$DESTDIR$PREFIX
 config=$DESTDIR/etc/rebellion
 lib=$DESTDIR$LIBDIR
 command=$DESTDIR$BINDIR/rebellion
+share=$DESTDIR${LIBDIR%/lib}/share
 marker=.rebellion-install
 building=
 
@@ -125,6 +126,17 @@ install_command() {
     fi
 }
 
+# What man and the shells look for; each is made from the command that has just been installed.
+install_share() {
+    "$SOURCE/packaging/make_share.sh" "$share" "$target/bin/rebellion"
+    gzip -9nf "$share/man/man1/rebellion.1"
+}
+
+remove_share() {
+    rm -f "$share/man/man1/rebellion.1.gz" "$share/bash-completion/completions/rebellion"
+    rm -f "$share"/zsh/*/_rebellion "$share/fish/vendor_completions.d/rebellion.fish"
+}
+
 do_install() {
     check_paths install
     check_python
@@ -135,6 +147,7 @@ do_install() {
     install_configs
     install_units
     install_command
+    install_share
     say "installed $(cat "$target/$marker") into $target"
     if is_live; then
         systemd-sysusers "$lib/sysusers.d/rebellion.conf"
@@ -156,6 +169,7 @@ do_uninstall() {
     if [ "$(readlink "$command" 2>/dev/null)" = "$PREFIX/bin/rebellion" ]; then
         rm -f "$command"
     fi
+    remove_share
     rm -rf "$target"
     if is_live; then
         systemctl daemon-reload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -91,6 +92,15 @@ def test_folder_that_is_not_ours_is_never_touched(stage: Path) -> None:
         assert refused.returncode != 0
         assert "is not an installation of Rebellion" in refused.stderr
     assert (other / "precious").read_text() == "x"
+
+
+def test_the_manual_page_and_the_completions_lie_where_they_are_looked_for(installed: Path, stage: Path) -> None:
+    share = stage / "usr/local/share"
+    with gzip.open(share / "man/man1/rebellion.1.gz", "rt") as page:
+        assert page.readline().startswith(".TH REBELLION 1 ")
+    for place in ("bash-completion/completions/rebellion", "zsh/site-functions/_rebellion"):
+        assert "rebellion" in (share / place).read_text()
+    assert (share / "fish/vendor_completions.d/rebellion.fish").is_file()
 
 
 @pytest.mark.parametrize("prefix", ["opt/rebellion", "/", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -36,9 +37,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def test_wheel_holds_both_packages_whole_and_nothing_else(built: dict[str, set[str]]) -> None:
-    in_packages = {name for name in built["wheel"] if ".dist-info/" not in name}
+    in_packages = {name for name in built["wheel"] if not re.search(r"\.(dist-info|data)/", name)}
     assert in_packages == files_below("agent", "plugins")
     assert {"agent/py.typed", "agent/dashboard/static/index.html", "plugins/collectors/cpu/sample.toml"} <= in_packages
+    assert {name.partition(".data/data/share/")[2] for name in built["wheel"]} - {""} == {
+        "man/man1/rebellion.1",
+        "bash-completion/completions/rebellion",
+        "zsh/site-functions/_rebellion",
+        "fish/vendor_completions.d/rebellion.fish",
+    }
     assert {name.partition(".dist-info/")[2] for name in built["wheel"] - in_packages} >= {
         "METADATA",
         "entry_points.txt",
