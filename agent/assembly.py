@@ -146,7 +146,8 @@ class Assembly:
             max_age_s=section.max_age_s,
             sample_from_ratio=section.sample_from_ratio,
         )
-        sampler = self._sampler(section.sampler) if self._loaded.config.transformer.enabled else None
+        is_plain = isinstance(self._shared.columns, PlainColumns)
+        sampler = None if is_plain else self._sampler(section.sampler)
         if predecessor is not None:
             predecessor.buffer.configure(settings, sampler)
             return predecessor.buffer

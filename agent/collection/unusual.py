@@ -46,7 +46,7 @@ class Unusual:
         """Why, in words."""
         if not isfinite(self.low):
             return f"{self.value:.6g}, with nothing known before it"
-        if self.low == self.high:
+        if self.low == self.high != self.value:
             return f"{self.value:.6g}, where {self.low:.6g} is usual"
         usual = f"the usual {self.low:.6g} to {self.high:.6g}"
         if self.low <= self.value <= self.high:
