@@ -94,10 +94,10 @@ class BackpressureHandler:
             clock=self._clock,
             on_sampler_fault=lambda fault: self._log.warning("sampler.misbehaved", fault=fault),
         )
+        self._put = self._buffer.put
         self._flow = FlowMeter(self._clock)
         self._rate = AdaptiveRate(self._clock)
         self._sampling = Hysteresis()
-        self._received_count = 0
         self._thinned_count = 0
         self._carry = 0.0
         self._lock = threading.Lock()
@@ -111,13 +111,15 @@ class BackpressureHandler:
         Returns:
             False when the item was dropped at once.
         """
+        if self._priority_func is None and not self.adaptive_sampling:
+            with self._lock:
+                return self._put(item)
         priority = 0.0 if self._priority_func is None else self._priority_func(item)
         with self._lock:
-            self._received_count += 1
             if self.adaptive_sampling and self._is_thinned_out():
                 self._thinned_count += 1
                 return False
-            return self._buffer.put(item, priority)
+            return self._put(item, priority)
 
     def get_batch(self, max_batch_size: int = 100) -> list[Any]:
         """The items that are due, oldest first (with "priority": the highest first, and one in twenty from each lower level).
@@ -137,7 +139,8 @@ class BackpressureHandler:
     def get_rate_pressure(self) -> float:
         """Share of the arriving items that are not taken out again, over the last ten seconds or so, 0..1."""
         with self._lock:
-            self._flow.update(self._received_count, self._buffer.counts().delivered)
+            counts = self._buffer.counts()
+            self._flow.update(counts.accepted + self._thinned_count, counts.delivered)
             return self._flow.pressure
 
     def get_overall_pressure(self) -> float:
@@ -156,13 +159,14 @@ class BackpressureHandler:
     def get_stats(self) -> dict[str, Any]:
         """Counts in items, pressures 0..1; `received == delivered + dropped + buffered`."""
         buffer, rate = self.get_buffer_pressure(), self.get_rate_pressure()
-        counts = self._buffer.counts()
+        with self._lock:
+            counts = self._buffer.counts()
         dropped = dict(counts.dropped)
         if self._thinned_count:
             dropped["sampled"] = dropped.get("sampled", 0) + self._thinned_count
         return {
             "name": self.name,
-            "received": self._received_count,
+            "received": counts.accepted + self._thinned_count,
             "delivered": counts.delivered,
             "dropped": sum(dropped.values()),
             "dropped_by_reason": dropped,

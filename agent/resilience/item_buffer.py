@@ -13,7 +13,8 @@ from agent.errors import RebellionError
 from agent.resilience.bounded import BoundedBuffer
 from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.item_store import ITEM, Entry, ItemStore
-from agent.resilience.ledger import Counts, Ledger
+from agent.resilience.ledger import Counts, Dropped, Ledger
+from agent.resilience.plain_lane import PlainLane
 from agent.resilience.sampler_guard import Newest, SamplerGuard
 
 __all__ = ["BufferFull", "ItemBuffer", "Taken"]
@@ -66,9 +67,10 @@ class ItemBuffer(Generic[T]):
             settings, self._store, self._guard, clock=clock, ledger=self._ledger
         )
         self._is_plain = settings.overflow is Overflow.DROP_OLDEST and bytes_of is None
+        self._lane = PlainLane(settings.max_points, settings.max_age_s)
 
     def __len__(self) -> int:
-        return self._engine.points
+        return len(self._lane) + self._engine.points
 
     @property
     def settings(self) -> BufferSettings:
@@ -77,12 +79,12 @@ class ItemBuffer(Generic[T]):
     @property
     def fill_ratio(self) -> float:
         """The larger of items and bytes over their bounds, 0..1."""
-        return self._engine.fill_ratio
+        return max(self._engine.fill_ratio, len(self._lane) / self.settings.max_points)
 
     @property
     def oldest_s(self) -> float | None:
         """Monotonic seconds when the oldest waiting item came; None when none waits."""
-        return self._engine.oldest_s
+        return self._lane.oldest_s if len(self._lane) else self._engine.oldest_s
 
     @property
     def is_closed(self) -> bool:
@@ -94,6 +96,7 @@ class ItemBuffer(Generic[T]):
 
     def counts(self) -> Counts:
         """The balance of this moment, in items."""
+        self._settle()
         return self._engine.counts()
 
     def put(self, item: T, priority: float = 0) -> bool:
@@ -107,12 +110,16 @@ class ItemBuffer(Generic[T]):
         Raises:
             BufferFull: It does not fit and the settings say `REJECT`, or the buffer is closed.
         """
-        now_s = self._now_s()
-        size = 0 if self._bytes_of is None else self._bytes_of(item)
-        entry = (now_s, priority, size, 1.0, item)
-        if self._is_plain and self._displaces(entry, now_s):
+        lane, now_s = self._lane, self._now_s()
+        if now_s <= lane.due_s and priority == lane.priority:
+            lane.append(item)
+            lane.stamp(now_s)
+            lane.put_count += 1
             return True
-        if self._engine.put(entry):
+        if self._is_plain and self._begins(item, priority, now_s):
+            return True
+        size = 0 if self._bytes_of is None else self._bytes_of(item)
+        if self._engine.put((now_s, priority, size, 1.0, item)):
             return True
         if self.is_closed or self.settings.overflow is Overflow.REJECT:
             raise BufferFull(
@@ -126,9 +133,15 @@ class ItemBuffer(Generic[T]):
 
     def get(self, max_items: int) -> list[T]:
         """Objects in the order of delivery, counted as delivered at once."""
-        entries = self._take(max_items, None)
-        self._engine.commit(entries)
-        return list(map(_item_of, entries))
+        if not len(self._lane):
+            entries = self._take(max_items, None)
+            self._engine.commit(entries)
+            return list(map(_item_of, entries))
+        self.expire()
+        items: list[T] = self._lane.get(max_items)
+        self._ledger.take(len(items))
+        self._ledger.commit(len(items))
+        return items
 
     def commit(self, taken: Taken[T]) -> None:
         """Count what was taken as delivered."""
@@ -136,6 +149,7 @@ class ItemBuffer(Generic[T]):
 
     def put_back(self, taken: Taken[T]) -> None:
         """Return what was taken to the front of its lanes; when there is no room for all, the overflow policy decides."""
+        self._spread()
         self._engine.put_back(taken.entries)
 
     def discard(self, taken: Taken[T], reason: str) -> None:
@@ -144,26 +158,55 @@ class ItemBuffer(Generic[T]):
 
     def has_room(self, item: T) -> bool:
         """Whether the object would fit beside what waits and what is in flight."""
+        if len(self._lane):
+            return len(self._lane) < self.settings.max_points
         size = 0 if self._bytes_of is None else self._bytes_of(item)
         return self._engine.has_room((0.0, 0, size, 1.0, item))
 
     def expire(self) -> None:
         """Drop what has waited too long."""
+        self._settle()
+        self._ledger.drop(Dropped(self._lane.expire(self._now_s())), "expired")
         self._engine.expire()
 
     def close(self, reason: str = "shutdown") -> None:
         """Drop what waits and accept nothing more. Safe twice."""
         self._is_plain = False
+        self._spread()
         self._engine.close(reason)
 
-    def _displaces(self, entry: Entry, now_s: float) -> bool:
-        """Put in one step where that is all there is to it: the way of nearly every put under `DROP_OLDEST`."""
-        settings = self._engine.settings
-        evicted = self._store.displace(entry, settings.max_points, now_s - settings.max_age_s)
-        if evicted < 0:
+    def _begins(self, item: T, priority: float, now_s: float) -> bool:
+        """Put into the plain lane if it is empty or of this priority and nothing else waits; else let all items have lanes."""
+        if self._engine.points:
             return False
-        self._ledger.displace(evicted, DROP_OLDEST)
+        self.expire()
+        lane = self._lane
+        if len(lane) and priority != lane.priority:
+            self._spread()
+            return False
+        if not len(lane):
+            lane.priority, lane.due_s = priority, now_s + self.settings.max_age_s
+        lane.append(item)
+        lane.stamp(now_s)
+        lane.put_count += 1
         return True
 
+    def _settle(self) -> None:
+        """Count what happened in the plain lane since the last time."""
+        put, displaced = self._lane.settle()
+        self._ledger.accept(put)
+        self._ledger.drop(Dropped(displaced), DROP_OLDEST)
+
+    def _spread(self) -> None:
+        """Go on in lanes by priority with what is in the plain one, until they are empty."""
+        self._settle()
+        for entry in self._lane.take(len(self._lane)):
+            self._store.append(entry)
+
     def _take(self, max_items: int, max_bytes: int | None) -> list[Entry]:
-        return self._engine.take(max_items, self.settings.max_bytes if max_bytes is None else max_bytes)
+        if not len(self._lane):
+            return self._engine.take(max_items, self.settings.max_bytes if max_bytes is None else max_bytes)
+        self.expire()
+        entries = self._lane.take(max_items)
+        self._ledger.take(len(entries))
+        return entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat, starmap
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -89,8 +89,8 @@ class ItemStore:
             free_bytes -= item[BYTES]
             if item[STAMP] > until_s or (free_bytes < 0 and (taken or not must_give)):
                 break
+            self._turn += len(self._lanes) > 1
             taken.append(self._remove(priority))
-            self._turn += 1
         return taken
 
     def evict(self, is_newest: bool, /) -> Dropped:
@@ -128,35 +128,13 @@ class ItemStore:
         self.points = self.bytes = 0
         return dropped
 
-    def displace(self, item: Entry, max_points: int, before_s: float, /) -> int:
-        """Append to the only lane, and when that is full evict its oldest, in one step: what `append` and `evict` come to there.
-
-        Args:
-            item: To be appended; counts no bytes.
-            max_points: Items at most.
-            before_s: Give up when the oldest item is older than this monotonic moment.
-        Returns:
-            How many were evicted, 0 or 1; -1 when nothing was done, as it is not as simple as that.
-        """
-        lane = self._lanes.get(item[PRIORITY])
-        if lane is None or len(self._lanes) > 1 or lane[0][STAMP] < before_s:
-            return -1
-        lane.append(item)
-        if self.points < max_points:
-            self.points += 1
-            return 0
-        lane.popleft()
-        return 1
-
     def _take_plain(self, max_items: int) -> list[Entry]:
         ((priority, lane),) = self._lanes.items()
         if len(lane) <= max_items:
             del self._lanes[priority]
-            self.points = 0
-            return list(lane)
-        pop = lane.popleft
-        self.points -= max_items
-        return [pop() for _ in range(max_items)]
+        taken = list(starmap(lane.popleft, repeat((), min(max_items, len(lane)))))
+        self.points -= len(taken)
+        return taken
 
     def _due(self) -> float:
         """Priority of the lane whose turn it is."""

@@ -89,14 +89,6 @@ class Ledger:
         self.accepted += points
         self.buffered += points
 
-    def displace(self, dropped: int, reason: str) -> None:
-        """Count one point as accepted, and so many buffered ones (0 or 1) as dropped for it."""
-        self.accepted += 1
-        self.buffered += 1
-        if dropped:
-            self.buffered -= dropped
-            self._dropped[reason] = self._dropped.get(reason, 0) + dropped
-
     def take(self, points: int) -> None:
         self.buffered -= points
         self.in_flight += points

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.item_buffer import BufferFull, ItemBuffer
+from agent.resilience.plain_lane import DEAD_COUNT, PlainLane
 from agent.testing.clock import FakeClock
 
 
@@ -130,7 +131,7 @@ def test_order_within_a_lane_survives_put_back() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("pppptbw"), st.integers(0, 1)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from("pppptbwxd"), st.integers(0, 1)), max_size=60))
 def test_the_short_way_of_a_put_comes_to_the_same_as_the_long_one(acts: list[tuple[str, int]]) -> None:
     clock = FakeClock()
     bounds = BufferSettings(max_points=4, max_age_s=3.0, overflow=Overflow.DROP_OLDEST)
@@ -140,11 +141,29 @@ def test_the_short_way_of_a_put_comes_to_the_same_as_the_long_one(acts: list[tup
         for buffer in both:
             if act == "p":
                 buffer.put(number, priority)
-            elif act == "t":
-                seen.append(buffer.get(2))
             elif act == "b":
                 buffer.put_back(buffer.take(2))
+            elif act == "d":
+                buffer.discard(buffer.take(1), "refused")
+            elif act == "x":
+                buffer.expire()
+            got = buffer.get(2) if act == "t" else []
+            seen.append((got, len(buffer), buffer.oldest_s, buffer.fill_ratio))
         clock.advance(1.0 if act == "w" else 0.1)
-        assert seen == seen[:1] * len(seen)
+        assert seen[0] == seen[1]
         assert both[0].counts() == both[1].counts()
         assert both[0].counts().is_balanced
+
+
+def test_what_is_known_of_items_that_are_gone_takes_no_more_than_a_bound() -> None:
+    lane = PlainLane(10**6, 60.0)
+    for number in range(200_000):
+        lane.append(number)
+        lane.stamp(float(number))
+        lane.put_count += 1
+    assert lane.settle() == (200_000, 0)
+    for _ in range(199):
+        assert len(lane.get(1000)) == 1000
+        assert len(lane.stamps) - len(lane) <= max(len(lane), DEAD_COUNT)
+    assert lane.oldest_s == 199_000.0
+    assert len(lane.stamps) == 1000
