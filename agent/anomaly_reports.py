@@ -29,6 +29,8 @@ MAX_PAUSE_S = 600.0
 WARNING_SERIES = 3
 """From so many series on an incident is a warning: several seldom leave their range at once by chance."""
 TOLD_SERIES = 3
+UNSCALED = 10.0
+"""What a deviation counts as that has no scale, since the series had never moved before."""
 KEPT_SERIES = 256
 
 
@@ -83,7 +85,7 @@ class AnomalyReports:
     def _tell(self, now_s: float) -> None:
         has_waited = self._began_s + GATHER_S < self._told_s + self._pause_s
         self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S) if has_waited else PAUSE_S
-        ranked = sorted(self._worst.values(), key=lambda point: -point.deviation)
+        ranked = sorted(self._worst.values(), key=_rank)
         subsystems = {subsystem_of(point.series) for point in ranked}
         component = subsystems.pop() if len(subsystems) == 1 else ""
         level = Level.WARNING if len(self._series) >= WARNING_SERIES else Level.INFO
@@ -104,3 +106,9 @@ class AnomalyReports:
             "series_count": len(self._series),
             **{f"series_{place}": f"{point.series}: {point.reason}" for place, point in enumerate(others, 2)},
         }
+
+
+def _rank(point: Unusual) -> tuple[bool, float]:
+    """The host's own series before those of the agent, and then by deviation."""
+    deviation = point.deviation if isfinite(point.deviation) else UNSCALED
+    return subsystem_of(point.series) == "agent", -deviation

@@ -16,12 +16,12 @@ from agent.model import Batch, Kind, Level, Series
 from agent.testing.clock import FakeClock
 
 CPU, LOAD, QUEUE = Series("cpu_used_ratio"), Series("load_1m_count"), Series("queue_count", (("name", "mail"),))
-TOTAL = Series("requests_total", kind=Kind.COUNTER)
-ALL = (CPU, LOAD, QUEUE, TOTAL)
+TOTAL, OWN = Series("requests_total", kind=Kind.COUNTER), Series("agent_series_count")
+ALL = (CPU, LOAD, QUEUE, TOTAL, OWN)
 
 
 class Bench:
-    """A host of four series, usually at 10 with a robust standard deviation of about 1.5."""
+    """A host of five series, usually at 10 with a robust standard deviation of about 1.5."""
 
     def __init__(self):
         self.clock = FakeClock(monotonic_s=1000.0)
@@ -36,9 +36,9 @@ class Bench:
 
     def tick(self, *alerting, value=20.0, seconds=1.0, spread=1.0):
         values = np.array([value if one in alerting else 10.0 for one in ALL])
-        severity = np.abs(values - 10.0)
-        result = SimpleNamespace(median=np.full(4, 10.0), mad=np.full(4, spread), severity=severity)
-        seen = Seen(np.full(4, 0.25), np.isin(values, [value]) & (value != 10.0), result)
+        severity = np.abs(values - 10.0) if spread else np.where(values == 10.0, 0.0, np.inf)
+        result = SimpleNamespace(median=np.full(len(ALL), 10.0), mad=np.full(len(ALL), spread), severity=severity)
+        seen = Seen(np.full(len(ALL), 0.25), np.isin(values, [value]) & (value != 10.0), result)
         self.reports.take(Batch(0, self.clock.monotonic_s(), self.ids, values), seen)
         self.clock.advance(seconds)
 
@@ -98,6 +98,19 @@ def test_values_that_never_moved_before_are_told_without_a_number_that_is_none(b
     assert event.detail["series"] == "cpu_used_ratio"
     assert (event.detail["expected_low"], event.detail["expected_high"]) == (10.0, 10.0)
     assert event.detail["series_2"] == "load_1m_count: 20, with nothing known before it"
+
+
+def test_a_series_that_never_moved_comes_behind_a_great_deviation_and_the_agents_own_comes_last(bench):
+    bench.tick(OWN, value=900.0)
+    bench.tick(CPU, spread=0.0)
+    bench.tick(QUEUE, value=90.0)
+    bench.tick(LOAD, value=15.0)
+    bench.ticks(5)
+    (event,) = bench.events
+    assert event.detail["series"] == 'queue_count{name="mail"}'
+    assert event.detail["series_2"].startswith("cpu_used_ratio: 20, where 10 is usual")
+    assert event.detail["series_3"].startswith("load_1m_count: 15")
+    assert event.detail["series_count"] == 4
 
 
 def test_totals_are_not_told(bench):
