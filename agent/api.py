@@ -43,7 +43,7 @@ from agent.errors import (
 )
 from agent.hookspecs import hookimpl
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
-from agent.procfs import LONG_BITS, ProcFile, key_values
+from agent.procfs import LONG_BITS, ProcFile, key_values, picked
 
 if TYPE_CHECKING:
     from agent.http_endpoint import HttpEndpoint
@@ -120,6 +120,7 @@ __all__ = [
     "hookimpl",
     "key_values",
     "parse_listen",
+    "picked",
     "remaining_s",
 ]
 

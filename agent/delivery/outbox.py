@@ -134,12 +134,16 @@ class Outbox:
             self.buffer.discard(group.records, reason)
 
     async def keep_safe_for_ever(self) -> None:
-        """Look twice in every `commit_s` for what has waited too long in memory, and write it to the spool."""
+        """Look for what has waited too long in memory and write it to the spool: twice in every `commit_s` while something waits.
+
+        Otherwise once: what comes after that look is just as old at the next one as it may become.
+        """
         if self.spool is None:
             return
+        oldest_s: float | None = None
         while True:
             period_s = self.spool.settings.commit_s / 2
-            await asyncio.sleep(period_s)
+            await asyncio.sleep(period_s if oldest_s is not None else 2 * period_s)
             oldest_s = self._oldest_s()
             if oldest_s is not None and self._clock.monotonic_s() - oldest_s >= period_s:
                 await self.spill()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.procfs import ProcFile, key_values, resident_bytes
+from agent.procfs import ProcFile, picked, resident_bytes
 
 __all__ = ["OwnCpu", "OwnMemory", "StallRatio"]
 
@@ -16,6 +16,7 @@ CGROUP = Path("/sys/fs/cgroup")
 PRESSURE = Path("/proc/pressure")
 STATM = Path("/proc/self/statm")
 NO_LIMIT = b"max"
+INACTIVE_FILE = b"inactive_file"
 
 
 def _used_s() -> float:
@@ -85,7 +86,7 @@ class OwnMemory:
 
     def _working_set_bytes(self) -> int:
         """What the group uses, less the file cache that the kernel would give back at once."""
-        cache = key_values(self._stat.read()).get(b"inactive_file", b"0")
+        cache = picked(self._stat.read(), [INACTIVE_FILE]).get(INACTIVE_FILE, b"0")
         return max(0, int(self._current.read()) - int(cache))
 
 

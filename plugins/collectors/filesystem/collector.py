@@ -76,7 +76,7 @@ class Filesystems:
         self._config = config
         self._context = context
         self._deadline_s = min(config.mount_deadline_s, context.interval_s / 2)
-        self._file = ProcFile(f"{config.proc_dir}/self/mounts")
+        self._file = ProcFile(f"{config.proc_dir}/self/mounts", has_long_lines=True)
         self._text = b""
         self._mounts: dict[str, Mount] = {}
         self._responding = context.family("filesystem_responding", label="mount")

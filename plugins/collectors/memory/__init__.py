@@ -14,6 +14,7 @@ from agent.api import (
     Register,
     hookimpl,
     key_values,
+    picked,
 )
 
 __all__ = ["Config", "Memory"]
@@ -92,7 +93,7 @@ class Memory:
             if key in levels:
                 out.add(series, int(levels[key]) << 10)
         self._record_used(out, levels)
-        totals = key_values(self._vmstat.read_if_there())
+        totals = picked(self._vmstat.read_if_there(), RATES)
         for key, factor, series in self._rates:
             if key in totals:
                 out.add(series, int(totals[key]) * factor)

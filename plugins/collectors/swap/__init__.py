@@ -6,11 +6,12 @@ import os
 
 import msgspec
 
-from agent.api import CollectorContext, Kind, ProcFile, Recorder, Register, hookimpl, key_values
+from agent.api import CollectorContext, Kind, ProcFile, Recorder, Register, hookimpl, picked
 
 __all__ = ["Config", "Swap"]
 
 KIB = 1024
+MEMINFO_KEYS = (b"SwapTotal", b"SwapFree", b"SwapCached")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +38,7 @@ class Swap:
 
     def collect(self, out: Recorder, /) -> None:
         """Record what there is, what is used, and the totals of what moved."""
-        found = key_values(self._meminfo.read())
+        found = picked(self._meminfo.read(), MEMINFO_KEYS)
         total, free = int(found.get(b"SwapTotal", 0)), int(found.get(b"SwapFree", 0))
         out.add(self._total, total * KIB)
         out.add(self._used, (total - free) * KIB)
@@ -52,7 +53,7 @@ class Swap:
         self._vmstat.close()
 
     def _collect_moved(self, out: Recorder) -> None:
-        found = key_values(self._vmstat.read_if_there())
+        found = picked(self._vmstat.read_if_there(), self._moved)
         for key, series in self._moved.items():
             if key in found:
                 out.add(series, int(found[key]) * self._page_bytes)
