@@ -8,8 +8,8 @@ from collections.abc import Iterator
 __all__ = ["SHELLS", "completion_script", "every_parser"]
 
 SHELLS = ("bash", "zsh", "fish")
-FILES = {"config", "file", "other"}
-FOLDERS = {"dir"}
+FILES = {"config", "file", "other", "svg", "scores"}
+FOLDERS = {"dir", "destination"}
 """Arguments whose values are files and folders, by destination."""
 
 

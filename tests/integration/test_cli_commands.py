@@ -139,7 +139,11 @@ def test_port_in_use_is_one_line_and_1(rebellion: Rebellion) -> None:
         (["config", "chekc"], "did you mean 'check'?"),
         (["config"], "the following arguments are required: COMMAND"),
         (["collect", "--jsn"], "unrecognized arguments: --jsn"),
-        (["plugins", "show"], "the following arguments are required: name"),
+        (["plugins", "show"], "the following arguments are required: NAME"),
+        (["demo", "--port", "99999"], "argument --port: must be a port, 0..65535 (got '99999')"),
+        (["demo", "--port", "-1"], "argument --port: must be a port, 0..65535 (got '-1')"),
+        (["spool", "drain", "--seconds", "0"], "must be a number of seconds > 0 (got '0')"),
+        (["status", "--url", "hub:8764"], "argument --url: must be http://host or https://host (got 'hub:8764')"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(rebellion: Rebellion, words: list[str], complaint: str) -> None:

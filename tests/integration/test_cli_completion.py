@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from agent import __version__
-from agent.cli import _parser
+from agent.commands.arguments import build_parser
 from agent.commands.completion import SHELLS, completion_script, every_parser
 from agent.commands.manual import manual_page
 
@@ -77,8 +77,8 @@ def test_bash_completes_files_and_folders(script, tmp_path):
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_is_told_every_command_and_option(shell):
-    told = completion_script(_parser([]), shell)
-    for words, parser in every_parser(_parser([])):
+    told = completion_script(build_parser([]), shell)
+    for words, parser in every_parser(build_parser([])):
         assert all(re.search(rf"\b{word}\b", told) for word in words)
         for action in parser._actions:
             for option in (name for name in action.option_strings if name.startswith("--")):
@@ -88,7 +88,7 @@ def test_every_shell_is_told_every_command_and_option(shell):
 @pytest.mark.parametrize(("shell", "check"), [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])])
 def test_the_scripts_are_good_where_their_shell_is_installed(shell, check, tmp_path):
     path = tmp_path / "script"
-    path.write_text(completion_script(_parser([]), shell))
+    path.write_text(completion_script(build_parser([]), shell))
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     done = subprocess.run([shell, *check, path], capture_output=True, text=True)
@@ -120,7 +120,7 @@ def shown(page, *command):
 def test_groff_finds_nothing_to_warn_of_and_shows_every_command_and_option(page):
     text = shown(page, "groff", "-man", "-Tutf8", "-ww", "-rLL=200n")
     told = " ".join(text.replace("\N{HYPHEN}", "-").split())
-    for words, parser in every_parser(_parser([])):
+    for words, parser in every_parser(build_parser([])):
         if words and parser.get_default("run"):
             assert f"rebellion {' '.join(words)}" in told
         for action in parser._actions:
