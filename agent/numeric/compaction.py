@@ -55,6 +55,17 @@ class Course:
     span: FloatArray
     weights: FloatArray
 
+    def line(self, left: IntArray, right: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Slope, and value at 0, of the line from each left point to its right one; level between points of the same time."""
+        x, y = self.x[left], self.y[left]
+        run = self.x[right] - x
+        slope = self.y[right] - y
+        if run.min(initial=1.0) > 0:
+            slope /= run
+        else:
+            slope = np.where(run > 0, slope / np.where(run > 0, run, 1.0), 0.0)
+        return slope, y - slope * x
+
 
 def compact(block: Block, budget: int, is_pinned: BoolArray | None = None) -> Kept:
     """The points among which straight lines stay closest to all the others.
@@ -143,8 +154,8 @@ def _bends(course: Course, frame: BoolArray, room: int) -> BoolArray:
         if len(found) > room:
             found = np.partition(found, len(found) - room)[-room:]
         enough = found.min() if len(found) == room else 0.0
-        left, right = np.stack((left, middle), 1).ravel(), np.stack((middle, right), 1).ravel()
-        bound = np.repeat(bound, 2)
+        left, right, bound = left.repeat(2), right.repeat(2), bound.repeat(2)
+        left[1::2] = right[::2] = middle
         goes_on = (right - left > 1) & (bound > enough)
         left, right, bound = left[goes_on], right[goes_on], bound[goes_on]
     return _largest(worth, room)
@@ -163,17 +174,17 @@ def _worst(course: Course, left: IntArray, right: IntArray, share: float) -> tup
     """For each line the point that it misses most (among those it misses by `share` of that, the one nearest the middle), and
     how bad the line is."""
     sizes = right - left - 1
-    starts = np.cumsum(sizes) - sizes
-    points = np.arange(int(sizes.sum())) + np.repeat(left + 1 - starts, sizes)
-    x, y = course.x, course.y
-    run = x[right] - x[left]
-    slope = np.where(run > 0, (y[right] - y[left]) / np.where(run > 0, run, 1.0), 0.0)
-    miss = y[points]
-    miss -= np.repeat(y[left] - slope * x[left], sizes)
-    miss -= np.repeat(slope, sizes) * x[points]
+    stops = sizes.cumsum()
+    starts = stops - sizes
+    points = np.arange(stops[-1])
+    points += (left + 1 - starts).repeat(sizes)
+    slope, base = course.line(left, right)
+    miss = course.y[points]
+    miss -= base.repeat(sizes)
+    miss -= slope.repeat(sizes) * course.x[points]
     np.abs(miss, out=miss)
     largest = np.maximum.reduceat(miss, starts)
-    candidates = np.flatnonzero(miss >= np.repeat(largest * share, sizes))
+    candidates = (miss >= (largest * share).repeat(sizes)).nonzero()[0]
     if len(candidates) > len(left):
         line = np.searchsorted(starts, candidates, side="right") - 1
         off_middle = np.abs(2 * points[candidates] - (left + right)[line])
@@ -198,7 +209,7 @@ class _Squares:
     """Summed squared misses of any line over the points it skips, from running sums: O(1) a line."""
 
     def __init__(self, course: Course) -> None:
-        self._x, self._y = course.x, course.y
+        self._course = course
         columns = (course.x, course.y, course.x * course.x, course.x * course.y, course.y * course.y)
         self._sums = np.zeros((len(course.x) + 1, len(columns)))
         np.cumsum(np.stack(columns, axis=1), axis=0, out=self._sums[1:])
@@ -206,15 +217,10 @@ class _Squares:
     def of(self, left: IntArray, right: IntArray) -> FloatArray:
         """Of the lines between these points; NaN-free, >= 0."""
         sx, sy, sxx, sxy, syy = (self._sums[right] - self._sums[left + 1]).T
-        count = (right - left - 1).astype(np.float64)
-        run = self._x[right] - self._x[left]
-        slope = np.where(run > 0, (self._y[right] - self._y[left]) / np.where(run > 0, run, 1.0), 0.0)
-        base = self._y[left] - slope * self._x[left]
-        squares: FloatArray = (
-            syy - 2 * base * sy - 2 * slope * sxy + base * base * count + 2 * base * slope * sx + slope * slope * sxx
-        )
-        np.maximum(squares, 0.0, out=squares)
-        return squares
+        slope, base = self._course.line(left, right)
+        squares: FloatArray = syy + slope * (slope * sxx - 2 * sxy)
+        squares += base * (base * (right - left - 1) + 2 * (slope * sx - sy))
+        return np.maximum(squares, 0.0, out=squares)
 
 
 def _slid(course: Course, kept: IntArray, frame: BoolArray) -> IntArray:
@@ -233,14 +239,14 @@ def _slide(course: Course, squares: _Squares, kept: IntArray, mine: IntArray, st
     """Move those of `kept[mine]`, no two of them neighbours, by `step` for which it pays."""
     left, middle, right = kept[mine - 1], kept[mine], kept[mine + 1]
     moved = middle + step
-    may = (moved > left) & (moved < right)
-    near = np.abs(course.y[np.where(may, moved, middle)] - course.y[middle])
-    may &= near <= SLIDE_RATIO * course.span[middle]
-    mine, left, middle, right, moved = mine[may], left[may], middle[may], right[may], moved[may]
+    may = np.abs(course.y.take(moved, mode="clip") - course.y[middle]) <= SLIDE_RATIO * course.span[middle]
+    may &= moved > left if step < 0 else moved < right
+    at = may.nonzero()[0]
+    left, middle, right, moved = left[at], middle[at], right[at], moved[at]
     misses = squares.of(np.concatenate((left, middle, left, moved)), np.concatenate((middle, right, moved, right)))
-    before_left, before_right, after_left, after_right = misses.reshape(4, len(mine))
+    before_left, before_right, after_left, after_right = misses.reshape(4, len(at))
     pays = before_left + before_right - after_left - after_right > 1e-3
-    kept[mine[pays]] = moved[pays]
+    kept[mine[at[pays]]] = moved[pays]
 
 
 def _as_kept(course: Course, kept: IntArray) -> Kept:

@@ -76,7 +76,7 @@ def _neighbours(block: Block, points: NDArray[np.int64]) -> NDArray[np.int64]:
     inside = (beside >= 0) & (beside < len(order))
     beside, of = order[beside[inside]], of[inside]
     found: NDArray[np.int64] = beside[block.ids[beside] == block.ids[of]]
-    return found
+    return found[np.sort(np.unique(found, return_index=True)[1])]
 
 
 def _marks(block: Block, count: int) -> NDArray[np.int64]:
@@ -87,7 +87,6 @@ def _marks(block: Block, count: int) -> NDArray[np.int64]:
 
 
 def _pin(is_pinned: NDArray[np.bool_], points: NDArray[np.int64], budget: int) -> None:
-    """Pin points as far as there is room, the first ones first."""
+    """Pin points, none of them named twice, as far as there is room, the first ones first."""
     points = points[~is_pinned[points]]
-    _, first = np.unique(points, return_index=True)
-    is_pinned[points[np.sort(first)][: max(0, budget - int(is_pinned.sum()))]] = True
+    is_pinned[points[: max(0, budget - int(np.count_nonzero(is_pinned)))]] = True
