@@ -42,7 +42,7 @@ class Forecast:
 
     Attributes:
         step_s: Seconds from one step to the next; the first is `step_s` after the newest value.
-        point: Shape (steps,); NaN without any history.
+        point: Shape (steps,), within low..high; NaN without any history.
         low, high: Between them the value lies with the probability asked for; NaN with fewer than 4 values.
     """
 
@@ -95,7 +95,8 @@ def _judged(series: RegularSeries, steps: int, judged: int, coverage: float) -> 
     low, high = _error_quantiles(truth - combined, coverage)
     wider = np.sqrt(np.maximum(np.arange(1, steps + 1) / judged, 1.0))
     place = np.minimum(np.arange(steps), judged - 1)
-    return Forecast(series.step_s, point, point + low[place] * wider, point + high[place] * wider)
+    low, high = point + low[place] * wider, point + high[place] * wider
+    return Forecast(series.step_s, np.clip(point, low, high), low, high)
 
 
 def _past_moments(count: int, judged: int) -> Places:

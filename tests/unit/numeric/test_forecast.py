@@ -26,6 +26,12 @@ def test_a_constant_goes_on_with_an_interval_of_no_width():
         np.testing.assert_array_equal(found, np.full(24, 7.5))
 
 
+def test_a_straight_rise_goes_on():
+    """Every method levels off, so all their errors are on one side; the interval knows it, and so must the point."""
+    made = forecast(times(600), 5.0 + 0.25 * np.arange(600), 24)
+    np.testing.assert_allclose(made.point[-1], 5.0 + 0.25 * 623, atol=1.0)
+
+
 def test_a_daily_season_is_followed_once_two_days_are_known():
     random = np.random.default_rng(1)
     values = daily(4 * DAY_STEPS, random)
@@ -100,7 +106,8 @@ def test_point_lies_in_an_interval_that_is_the_right_way_round(values, steps):
     made = forecast(times(len(values)), np.array(values), steps)
     assert made.point.shape == made.low.shape == made.high.shape == (steps,)
     known = ~np.isnan(made.low)
-    assert (made.low[known] <= made.high[known]).all()
+    assert (made.low[known] <= made.point[known]).all()
+    assert (made.point[known] <= made.high[known]).all()
     if sum(value == value for value in values) >= 4:
         assert np.isfinite(made.point).all()
     if len(values) >= 4 and not np.isnan(values).any():
