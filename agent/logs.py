@@ -13,6 +13,7 @@ from typing import IO, Any
 import structlog
 from structlog.typing import Processor
 
+from agent.colour import wants_colour
 from agent.config.schema import LogSection
 from agent.config.wording import masked
 from agent.journal import JOURNAL_SOCKET, JournalWriter, journal_fields
@@ -59,7 +60,7 @@ def configure_logs(
 
     Args:
         section: Level and format. Libraries speak from `warning` on; with level `debug`, from `info` on.
-        environ: For `$JOURNAL_STREAM`.
+        environ: For `$JOURNAL_STREAM` and `$NO_COLOR`.
         stream: Where lines go; None = standard error. One that leads to the journal is left to what the journal's socket refuses.
         journal_socket: The journal's socket.
 
@@ -74,7 +75,7 @@ def configure_logs(
         chosen, writer = "fields", JournalWriter(lines.msg, journal_socket)
     level = getattr(logging, section.level.upper())
     structlog.configure(
-        processors=_processors(chosen, is_tty=stream.isatty()),
+        processors=_processors(chosen, has_colours=wants_colour(stream, environ)),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
@@ -138,7 +139,7 @@ def _word(value: object) -> str:
 _JOURNAL_RENDERER: Mapping[str, Processor] = {"journal": journal_line, "fields": journal_entry}
 
 
-def _processors(chosen: str, *, is_tty: bool) -> list[Processor]:
+def _processors(chosen: str, *, has_colours: bool) -> list[Processor]:
     head: list[Processor] = [structlog.processors.add_log_level, mask_secrets]
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     if chosen in _JOURNAL_RENDERER:
@@ -147,7 +148,7 @@ def _processors(chosen: str, *, is_tty: bool) -> list[Processor]:
         json_line = structlog.processors.JSONRenderer(default=str)
         return [*head, stamp, structlog.processors.format_exc_info, in_reading_order, json_line]
     plain = structlog.dev.plain_traceback
-    return [*head, stamp, structlog.dev.ConsoleRenderer(colors=is_tty, exception_formatter=plain)]
+    return [*head, stamp, structlog.dev.ConsoleRenderer(colors=has_colours, exception_formatter=plain)]
 
 
 def _takes_more(stream: IO[str]) -> bool:

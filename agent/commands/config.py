@@ -53,7 +53,7 @@ def show_config(args: argparse.Namespace) -> int:
 
 def diff_config(args: argparse.Namespace) -> int:
     """Print what differs: from the defaults; of a file, from what is in force; of two files, between them."""
-    from agent.commands.colour import painter
+    from agent.colour import painter
     from agent.config.difference import between, from_defaults
 
     sections = _hub_sections if args.hub else _agent_sections

@@ -85,7 +85,7 @@ def _dropped(report: Report, max_ratio: float) -> Iterator[str]:
 
 
 def _as_lines(report: Report, state: str, reasons: list[str]) -> str:
-    from agent.commands.colour import painter
+    from agent.colour import painter
 
     collectors, sinks = len(report["collectors"]), len(report["sinks"])
     beat = f"tick {report['tick']['count']}, {report['series']} series, {collectors} collectors, {sinks} sinks"

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from agent.commands.colour import painter
+from agent.colour import painter
 
 
 class Terminal(io.StringIO):

@@ -68,6 +68,19 @@ def test_console_lines_are_for_people(start: Start) -> None:
     assert "\x1b" not in line
 
 
+@pytest.mark.parametrize("no_colour", ["", "1"])
+@pytest.mark.usefixtures("start")
+def test_console_lines_are_coloured_on_a_terminal_that_wants_it(no_colour: str) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    configure_logs(LogSection(format="console"), {"NO_COLOR": no_colour}, stream)
+    structlog.get_logger().warning("breaker.opened")
+    assert ("\x1b[" in stream.getvalue()) is not bool(no_colour)
+
+
 def test_levels_below_the_chosen_one_are_left_out(start: Start) -> None:
     stream = start(format="json", level="error")
     structlog.get_logger().warning("breaker.opened")

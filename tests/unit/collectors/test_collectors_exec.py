@@ -7,6 +7,7 @@ import pytest
 
 from agent.api import CollectError
 from agent.model import Kind
+from agent.testing.collector_suite import check_collector
 from agent.testing.recorder import collect
 from plugins.collectors.exec import Config
 from plugins.collectors.exec.collector import Exec
@@ -19,6 +20,12 @@ async def run(context, code, **keys):
 async def test_an_object_of_numbers_is_a_gauge_each(collector_context):
     found = await run(collector_context, 'print(\'{"queue_length": 3, "age_s": 0.5}\')', labels={"queue": "mail"})
     assert found.values == {'queue_length{queue="mail"}': 3.0, 'age_s{queue="mail"}': 0.5}
+
+
+async def test_it_keeps_its_contract(collector_context):
+    config = Config(command=(sys.executable, "-c", "print('{\"queue_length\": 3}')"))
+    report = await check_collector(Exec, config, context=collector_context)
+    assert report.last == {"queue_length": 3.0}
 
 
 async def test_an_array_says_labels_units_and_kinds(collector_context):

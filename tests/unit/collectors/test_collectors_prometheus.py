@@ -5,6 +5,7 @@ from http_receiver import Answer, HttpReceiver
 
 from agent.api import CollectError
 from agent.model import Kind
+from agent.testing.collector_suite import check_collector
 from agent.testing.recorder import collect
 from plugins.collectors.prometheus import Config
 from plugins.collectors.prometheus.collector import Scrape
@@ -46,6 +47,14 @@ async def test_what_an_address_shows_is_recorded_under_its_names(receiver, colle
     kinds = {series.name: series.kind for series, _ in found.samples}
     assert kinds["http_requests_total"] is kinds["reply_seconds_sum"] is Kind.COUNTER
     assert kinds["job_temperature_max"] is Kind.GAUGE
+
+
+async def test_it_keeps_its_contract(collector_context):
+    text = b"# TYPE node_load1 gauge\nnode_load1 0.5\n"
+    with HttpReceiver() as receiver:
+        receiver.always = Answer(200, text)
+        report = await check_collector(Scrape, Config(url=receiver.url), context=collector_context)
+    assert report.last == {"node_load1": 0.5}
 
 
 async def test_names_may_be_chosen_and_buckets_taken(receiver, collector_context):
