@@ -28,6 +28,7 @@ __all__ = [
     "Scalar",
     "Series",
     "SeriesKey",
+    "points_by_lane",
 ]
 
 Labels = tuple[tuple[str, str], ...]
@@ -72,6 +73,29 @@ class PointFlag(IntFlag):
     """Not measured as such: the mean of the points that its weight counts."""
     CHOSEN = 64
     """Kept by another rule (the newest, the most important): its weight says how many, not what they were like."""
+
+
+_LANES = ("normal", "critical", "bulk")
+_LANE_OF_FLAGS = bytes(
+    1
+    if flags & PointFlag.CRITICAL
+    else 2
+    if flags & PointFlag.BULK
+    else 0  # of each byte of flags, the place in _LANES
+    for flags in range(256)
+)
+
+
+def points_by_lane(points: int, flags: bytes | None) -> dict[str, int]:
+    """How many points are in each lane that has any.
+
+    Args:
+        points: How many there are.
+        flags: `PointFlag` bits, a byte a point; None: all are 0.
+    """
+    lanes = bytes(points) if flags is None else flags.translate(_LANE_OF_FLAGS)
+    counts = {lane: lanes.count(place) for place, lane in enumerate(_LANES)}
+    return {lane: count for lane, count in counts.items() if count}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

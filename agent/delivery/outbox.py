@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -83,14 +84,16 @@ class Outbox:
         counts, spool = self.buffer.counts(), self.spool
         if spool is None:
             return counts
-        dropped = dict(counts.dropped)
-        for reason, points in spool.dropped.items():
-            dropped[reason] = dropped.get(reason, 0) + points
+        dropped, by_lane = Counter(counts.dropped), Counter(counts.dropped_by_lane)
+        by_lane.update(spool.dropped)
+        for (reason, _lane), points in spool.dropped.items():
+            dropped[reason] += points
         return replace(
             counts,
             accepted=counts.accepted + spool.recovered,
             delivered=counts.delivered - self._spilled_points + spool.delivered,
             dropped=dropped,
+            dropped_by_lane=by_lane,
             spooled=spool.points,
             in_flight=counts.in_flight + spool.in_flight,
         )
@@ -120,7 +123,7 @@ class Outbox:
         if group.was_read:
             self.pace.note_duration(self._clock.monotonic_s() - group.since_s)
         if self.spool is not None and group.ids:
-            self.spool.settle(group.ids, _points(group.records) if group.was_read else 0, is_delivered=True)
+            self.spool.settle(group.ids, _points(group.records) if group.was_read else 0)
         if not group.was_read:
             self.buffer.commit(group.records)
 
@@ -128,8 +131,7 @@ class Outbox:
         """Count the group in hand as dropped."""
         self.hand = None
         if self.spool is not None and group.ids:
-            points = _points(group.records) if group.was_read else 0
-            self.spool.settle(group.ids, points, is_delivered=False, reason=reason)
+            self.spool.discard(group.ids, group.records if group.was_read else (), reason)
         if not group.was_read:
             self.buffer.discard(group.records, reason)
 
@@ -253,7 +255,7 @@ class Outbox:
         if self.hand is hand:
             self.hand = replace(hand, ids=tuple(ids))
         else:
-            spool.settle(ids, 0, is_delivered=True)
+            spool.settle(ids, 0)
         return True
 
 

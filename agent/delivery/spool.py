@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from agent.clock import Clock
 from agent.columns import Columns
-from agent.delivery.spool_bounds import SpoolBounds, keep_within
+from agent.delivery.spool_bounds import LaneCounts, SpoolBounds, keep_within
 from agent.delivery.spool_codec import SeriesNumbers, SpoolSeries, encode, encode_series
 from agent.delivery.spool_file import Found, Numbered, Read, SpoolFile
-from agent.model import Batch, Level, Record, Scalar
+from agent.model import Batch, Level, Record, Scalar, points_by_lane
 from agent.protocol.records import definition_message
 
 __all__ = ["Spool", "SpoolSettings", "Spooled"]
@@ -107,7 +108,7 @@ class Spool:
         self.in_flight = 0
         self.recovered = 0
         self.delivered = 0
-        self.dropped: dict[str, int] = {}
+        self.dropped: LaneCounts = Counter()
         self.damaged_records = 0
         self.failures = 0
         self._component = component
@@ -169,7 +170,7 @@ class Spool:
 
         held = frozenset({*self._held, *self._settled, *range(first_id, first_id + held_count)})
 
-        def write() -> dict[str, int]:
+        def write() -> LaneCounts:
             frames = [encode(record, first_id + n, wall_ns, self._run) for n, record in enumerate(records)]
             series = [encode_series(definitions, self._run)] if definitions else []
             self._file.append(frames, numbers, series)
@@ -182,9 +183,8 @@ class Spool:
         self._defined |= missing
         self._held.update(ids[:held_count])
         self.points += sum(one.points for one in records[held_count:] if isinstance(one, Batch))
-        for reason, points in dropped.items():
-            self.points -= points
-            self.dropped[reason] = self.dropped.get(reason, 0) + points
+        self.points -= dropped.total()
+        self.dropped.update(dropped)
         return ids
 
     async def read(self, max_count: int, max_bytes: int) -> list[Spooled]:
@@ -223,19 +223,32 @@ class Spool:
             self._settled = settled + self._settled
         return done is not None
 
-    def settle(self, ids: Sequence[int], points: int, *, is_delivered: bool, reason: str = "refused") -> None:
-        """Count records in flight as delivered or dropped; they leave the file with the next write.
+    def settle(self, ids: Sequence[int], points: int) -> None:
+        """Count records in flight as delivered; they leave the file with the next write.
 
         Args:
             points: Those among them that `read` gave.
         """
+        self._leave(ids, points)
+        self.delivered += points
+
+    def discard(self, ids: Sequence[int], records: Sequence[Record], reason: str) -> None:
+        """Count records in flight as dropped; they leave the file with the next write.
+
+        Args:
+            records: Those among them that `read` gave.
+        """
+        batches = [record for record in records if isinstance(record, Batch)]
+        self._leave(ids, sum(batch.points for batch in batches))
+        for batch in batches:
+            flags = None if batch.flags is None else batch.flags.tobytes()
+            lanes = points_by_lane(batch.points, flags)
+            self.dropped.update({(reason, lane): points for lane, points in lanes.items()})
+
+    def _leave(self, ids: Sequence[int], points: int) -> None:
         self._held.difference_update(ids)
         self._settled += ids
         self.in_flight -= points
-        if is_delivered:
-            self.delivered += points
-        elif points:
-            self.dropped[reason] = self.dropped.get(reason, 0) + points
 
     def let_go(self, ids: Sequence[int], points: int, *, was_read: bool) -> None:
         """Leave records that were in flight in the file, for a later run."""
@@ -342,7 +355,7 @@ class Spool:
         if not points:
             return
         self.points -= points
-        self.dropped["damaged"] = self.dropped.get("damaged", 0) + points
+        self.dropped["damaged", "unknown"] += points
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from agent.delivery.spool_codec import critical_part, gap_payload
+from agent.delivery.spool_codec import critical_part, gap_payload, lanes_of
 from agent.delivery.spool_file import SpoolFile
 from agent.delivery.spool_frame import Frame, Lane, unpack
 
-__all__ = ["SpoolBounds", "keep_within"]
+__all__ = ["LaneCounts", "SpoolBounds", "keep_within"]
+
+LaneCounts = Counter[tuple[str, str]]
+"""Points by reason and lane."""
 
 ROOM_RATIO = 63 / 64
 """Where dropping stops, so that the next write need not drop again."""
@@ -29,7 +34,7 @@ class SpoolBounds:
     max_age_s: float = 604_800.0
 
 
-def keep_within(file: SpoolFile, bounds: SpoolBounds, now_ns: int, run: str, held: AbstractSet[int]) -> dict[str, int]:
+def keep_within(file: SpoolFile, bounds: SpoolBounds, now_ns: int, run: str, held: AbstractSet[int]) -> LaneCounts:
     """Drop what is too old or too much; of a batch that has to go, its critical points stay as long as there is room.
 
     Args:
@@ -38,9 +43,9 @@ def keep_within(file: SpoolFile, bounds: SpoolBounds, now_ns: int, run: str, hel
         held: Ids that are being delivered; they stay.
 
     Returns:
-        Points dropped, by reason.
+        Points dropped, by reason and lane.
     """
-    dropped: dict[str, int] = {}
+    dropped: LaneCounts = Counter()
     before_ns = now_ns - int(bounds.max_age_s * 1e9)
     oldest_ns = file.oldest_wall_ns(held)
     if oldest_ns is not None and not before_ns <= oldest_ns <= now_ns:
@@ -57,7 +62,7 @@ def keep_within(file: SpoolFile, bounds: SpoolBounds, now_ns: int, run: str, hel
 
 
 def _drop_some(
-    file: SpoolFile, lane: int, before_ns: int | None, *, held: AbstractSet[int], run: str, dropped: dict[str, int]
+    file: SpoolFile, lane: int, before_ns: int | None, *, held: AbstractSet[int], run: str, dropped: LaneCounts
 ) -> int:
     """Drop a few of the oldest; how many went."""
     rows = [row for row in file.oldest(lane, held, _AT_ONCE) if before_ns is None or row[2] < before_ns]
@@ -70,9 +75,20 @@ def _drop_some(
         kept = []
     points = sum(row[1] for row in rows) - sum(frame.points for frame in kept)
     if points:
+        dropped.update({(reason, lane): count for lane, count in _lanes(points, frames, kept).items()})
         times = [row[2] for row in rows]
         payload = gap_payload(min(times), max(times), points, reason)
         kept.append(Frame(file.last_id + 1, max(times), 0, Lane.CRITICAL, run, payload))
-        dropped[reason] = dropped.get(reason, 0) + points
     file.drop([row[0] for row in rows], lane, kept)
     return len(rows)
+
+
+def _lanes(points: int, frames: Sequence[Frame], kept: Sequence[Frame]) -> Counter[str]:
+    """Of so many points that go with these frames, when those are kept of them, how many go in each lane."""
+    lanes: Counter[str] = Counter()
+    for frame in frames:
+        lanes.update(lanes_of(frame))
+    for frame in kept:
+        lanes.subtract(lanes_of(frame))
+    lanes["unknown"] = points - lanes.total()
+    return +lanes

@@ -11,7 +11,7 @@ import msgspec
 from agent.columns import Columns, column_of, numbers_of
 from agent.delivery.spool_frame import Frame, Lane
 from agent.errors import ProtocolError
-from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
+from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series, points_by_lane
 from agent.protocol.codec import Codec, Encoding
 from agent.protocol.messages import BatchMessage, EventMessage, GapMessage, SeriesDefinition, SeriesMessage
 from agent.protocol.records import record_message
@@ -59,6 +59,12 @@ def read_message(frame: Frame) -> BatchMessage | EventMessage | GapMessage | Ser
     except ProtocolError:
         return None
     return message if isinstance(message, BatchMessage | EventMessage | GapMessage | SeriesMessage) else None
+
+
+def lanes_of(frame: Frame) -> dict[str, int]:
+    """How many points of each lane a frame holds; none where it cannot be read."""
+    message = read_message(frame)
+    return points_by_lane(message.points, message.flags) if isinstance(message, BatchMessage) else {}
 
 
 def critical_part(frame: Frame) -> Frame | None:

@@ -49,7 +49,8 @@ class Counts:
         buffered: Waiting now.
         in_flight: Taken out, and neither committed, put back nor discarded yet.
         spooled: Waiting on disk; points that an earlier run left there count as accepted.
-        dropped_by_lane: (reason, lane) -> points of `dropped` that were dropped from memory; lanes `critical`, `normal`, `bulk`.
+        dropped_by_lane: (reason, lane) -> points of `dropped`; lanes `critical`, `normal`, `bulk`, and `unknown` for points on
+            disk that nobody could read any more.
         rejected: Never accepted (the buffer was closed, or full under `Overflow.REJECT`); outside the balance.
     """
 

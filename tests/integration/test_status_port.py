@@ -70,7 +70,12 @@ async def test_it_tells_state_history_and_live_ticks_of_its_agent(tmp_path):
         assert (report["agent"], report["health"]["state"], report["tick"]["interval_s"]) == ("web1", "ok", 0.2)
         assert {one["name"]: one["state"] for one in report["collectors"]} == {"load": "CLOSED", "agent": "CLOSED"}
         (sink,) = report["sinks"]
-        assert (sink["name"], sink["breaker"], sink["dropped_by_reason"]) == ("file", "CLOSED", {})
+        assert (sink["name"], sink["breaker"], sink["dropped_by_reason"], sink["dropped_by_lane"]) == (
+            "file",
+            "CLOSED",
+            {},
+            {},
+        )
         waiting = sink["buffer"]["points"] + sink["spool"]["points"] + sink["in_flight_points"]
         assert sink["accepted"] == sink["delivered"] + sink["dropped"] + waiting
         assert report["tick"]["count"] >= 4

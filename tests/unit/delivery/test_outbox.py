@@ -52,6 +52,7 @@ class Run:
     def check(self):
         counts = self.outbox.counts()
         assert counts.is_balanced, counts
+        assert sum(counts.dropped_by_lane.values()) == counts.dropped_points
         return counts
 
     async def drained(self, count=64):
@@ -140,13 +141,16 @@ async def test_records_numbered_out_of_the_spool_keep_their_numbers_over_a_resta
 async def test_a_full_spool_drops_the_oldest_ordinary_points_first_and_tells_how_many(tmp_path):
     run = Run(tmp_path, "r1", bounds=SpoolBounds(max_bytes=20_000))
     for number in range(1, 301):
-        run.put(number, [0, PointFlag.CRITICAL.value])
+        run.put(number, [0 if number % 3 else PointFlag.BULK.value, PointFlag.CRITICAL.value])
         if number % 10 == 0:
             assert await run.outbox.spill()
             run.check()
     counts = run.check()
     assert run.spool.bytes <= 21_000
     assert set(counts.dropped) == {"overflow"}
+    lanes = counts.dropped_by_lane
+    assert (lanes["overflow", "normal"], lanes["overflow", "bulk"]) == (200, 100)
+    assert 0 < lanes["overflow", "critical"] < 300
     found = [one for _, _, one in await run.drained()]
     gaps = sum(one.points for one in found if isinstance(one, Gap))
     assert gaps <= counts.dropped_points
