@@ -130,7 +130,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The points of one tick.
+    """The points of one tick. Its columns are arrays, or plain ones (`agent.columns`) where nothing computes over the series.
 
     Attributes:
         time_ns: Wall clock at the tick, UTC nanoseconds; a label only.
