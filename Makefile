@@ -73,6 +73,7 @@ bench-transformer: $(VENV)/run.stamp
 JUDGE ?= $(wildcard ../shared/tools/detect_eval.py)
 bench-detect: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/detect_bench.py $(if $(and $(JUDGE),$(wildcard $(DATA))),--judge "$(JUDGE)" --data "$(dir $(DATA))")
+	@$(if $(and $(JUDGE),$(wildcard $(DATA))),$(BIN)/python benchmarks/detect_altered.py --judge "$(JUDGE)" --data "$(dir $(DATA))")
 
 ## make bench-forecast   forecasts and predicted failures beside simpler ones; DATA=nab_dev.zip
 bench-forecast: $(VENV)/run.stamp

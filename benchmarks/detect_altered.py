@@ -1,0 +1,82 @@
+"""What the default detector reaches on copies of labelled series that are unlike those it was made on, nothing refitted.
+
+python benchmarks/detect_altered.py --judge detect_eval.py --data FOLDER [--detector rebellion]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detect_bench import judge, outputs
+
+Series = dict[str, Any]
+NOISE_RATIO = 0.05
+
+
+def noisy(one: Series) -> Series:
+    """With normal noise of a twentieth of its standard deviation."""
+    noise = np.random.default_rng(7).normal(size=len(one["x"]))
+    return {**one, "x": one["x"] + NOISE_RATIO * one["x"].std() * noise}
+
+
+def turned_over(one: Series) -> Series:
+    """What was high is low."""
+    return {**one, "x": -one["x"]}
+
+
+def thinned(one: Series) -> Series:
+    """Every other row."""
+    windows = [(first // 2, last // 2) for first, last in one["windows"]]
+    return {**one, "x": one["x"][::2], "y": one["y"][::2], "windows": windows}
+
+
+def stretched(one: Series) -> Series:
+    """A row between every two, halfway."""
+    x = np.interp(np.arange(2 * len(one["x"]) - 1) / 2, np.arange(len(one["x"])), one["x"])
+    windows = [(2 * first, 2 * last) for first, last in one["windows"]]
+    return {**one, "x": x, "y": np.repeat(one["y"], 2)[: len(x)], "windows": windows}
+
+
+def begun_later(one: Series) -> Series:
+    """Without its first tenth, or half of what comes before its first window where that is less."""
+    cut = min([len(one["x"]) // 10, *(first // 2 for first, _ in one["windows"])])
+    windows = [(first - cut, last - cut) for first, last in one["windows"]]
+    return {**one, "x": one["x"][cut:], "y": one["y"][cut:], "windows": windows}
+
+
+def backwards(one: Series) -> Series:
+    """From its end to its beginning."""
+    end = len(one["x"]) - 1
+    windows = [(end - last, end - first) for first, last in reversed(one["windows"])]
+    return {**one, "x": one["x"][::-1].copy(), "y": one["y"][::-1].copy(), "windows": windows}
+
+
+ALTERED: tuple[Callable[[Series], Series], ...] = (noisy, turned_over, thinned, stretched, begun_later, backwards)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", type=Path, required=True, help="program with the scoring rules")
+    parser.add_argument("--data", type=Path, required=True, help="folder with nab_dev.zip")
+    parser.add_argument("--detector", default="rebellion")
+    arguments = parser.parse_args()
+    tool = judge(arguments.judge)
+    series = tool.load("nab", "dev", str(arguments.data))
+    print(f"{arguments.detector:12} standard  false/1000")
+    for alter in (dict, *ALTERED):
+        altered = [alter(one) for one in series]
+        _, alerts = outputs(arguments.detector, altered)
+        score = tool.NabScorer(altered).at(alerts, "standard", 0.5)
+        false_rows = sum(int((alerts[one["name"]] * (one["y"] == 0)).sum()) for one in altered)
+        name = "as it is" if alter is dict else alter.__name__.replace("_", " ")
+        print(f"{name:12} {score:8.1f}  {1000 * false_rows / sum(len(one['x']) for one in altered):10.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
