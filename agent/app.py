@@ -22,6 +22,7 @@ from agent.errors import ConfigError, LoadError
 from agent.events import EventBus, ObserverThread
 from agent.host_health import HostHealth
 from agent.hosting import Shared
+from agent.lean_start import give_back_free_memory
 from agent.model import Event, Level
 from agent.own_readings import OwnReadings, process_age_s
 from agent.pipeline import Pipeline, PipelineSettings
@@ -203,6 +204,7 @@ class Agent:
             notify("READY=1")
             gc.collect()
             gc.freeze()
+            give_back_free_memory()
 
     async def _feed_watchdog(self) -> None:
         period_s = watchdog_s()

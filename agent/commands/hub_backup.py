@@ -7,8 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from agent.config.load_hub import load_hub_config
-
 __all__ = ["back_up_store"]
 
 
@@ -18,6 +16,7 @@ def back_up_store(args: argparse.Namespace) -> int:
     Raises:
         StoreError: The folder exists, or the copy could not be made.
     """
+    from agent.config.load_hub import load_hub_config
     from agent.hub.sqlite_backup import back_up
     from agent.hub.state_folder import STORE_NAME
 

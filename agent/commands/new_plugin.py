@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -88,6 +87,8 @@ def written_files(kind: str, name: str) -> dict[str, str]:
         kind: Key of `BUILTIN`.
         name: Of the plugin, lower_snake_case.
     """
+    from importlib.resources import files
+
     title, what = _TITLES[kind]
     facts = {
         "name": name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from importlib.resources import files
 
 from agent.builtin import BUILTIN
 from agent.errors import ConfigError, RebellionError
@@ -37,6 +36,8 @@ def show_plugin(args: argparse.Namespace) -> int:
     Raises:
         RebellionError: There is none of that name.
     """
+    from importlib.resources import files
+
     from agent.config.load import load_plugins
 
     manager, _ = load_plugins(args.config, os.environ)

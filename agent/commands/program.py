@@ -24,9 +24,10 @@ def run_agent_here(args: argparse.Namespace) -> int:
     from agent.config.load import LoadedConfig, load_agent_config
 
     loaded = load_agent_config(args.config, os.environ)
-    from agent.lean_start import start_lean
+    from agent.lean_start import share_one_heap, start_lean
 
     start_lean(os.environ)
+    share_one_heap(os.environ)
     from agent.app import run_agent
     from agent.logs import configure_logs
 

@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from agent.clock import SystemClock
-from agent.config.load_hub import agent_tokens_path
 from agent.errors import RebellionError
-from agent.hub.tokens import TokenFile
+
+if TYPE_CHECKING:
+    from agent.hub.tokens import TokenFile
 
 __all__ = ["create_token", "list_tokens", "revoke_tokens"]
 
@@ -45,6 +47,9 @@ def revoke_tokens(args: argparse.Namespace) -> int:
 
 
 def _file(args: argparse.Namespace) -> TokenFile:
+    from agent.config.load_hub import agent_tokens_path
+    from agent.hub.tokens import TokenFile
+
     return TokenFile(agent_tokens_path(args.config, os.environ))
 
 
