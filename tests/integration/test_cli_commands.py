@@ -15,6 +15,8 @@ import pytest
 import tomli
 
 from agent import __version__
+from agent.commands.arguments import build_parser
+from agent.commands.completion import every_parser
 
 Rebellion = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -260,16 +262,8 @@ def test_commands_that_only_look_import_nothing_heavy(home: Path, words: list[st
     assert run.stderr == "[]\n"
 
 
-def test_every_command_is_documented_and_nothing_else(rebellion: Rebellion) -> None:
-    def commands_of(*words: str) -> list[str]:
-        text = rebellion(*words, "--help").stdout.partition("COMMAND\n")[2]
-        return re.findall(r"^    (\w+)", text, re.MULTILINE)
-
-    def leaves(*words: str) -> set[str]:
-        inner = commands_of(*words)
-        return set().union(*(leaves(*words, word) for word in inner)) if inner else {" ".join(words)}
-
-    offered = leaves() | {"hub"}  # which runs by itself and has commands as well
+def test_every_command_is_documented_and_nothing_else() -> None:
+    offered = {" ".join(words) for words, parser in every_parser(build_parser([])) if parser.get_default("run")}
     text = (REPOSITORY / "docs/install.md").read_text()
     documented = set(re.findall(r"^\| `rebellion ([a-z ]+?)(?: [\[A-Z\]]+)*` \|", text, re.MULTILINE))
     assert documented == offered
