@@ -109,6 +109,23 @@ class _Role:
     signal: Signal | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """The roles of one tick's series, in its order; the next tick mostly has the same.
+
+    Attributes:
+        ids: Of the series, as bytes.
+        subsystems: Of each series.
+        signals: Place, role and grading of those whose value alone tells.
+        sizes: Series of each subsystem.
+    """
+
+    ids: bytes
+    subsystems: list[str]
+    signals: list[tuple[int, _Role, Signal]]
+    sizes: Counter[str]
+
+
 class HostHealth:
     """Looks at one tick every 5 s.
 
@@ -127,6 +144,7 @@ class HostHealth:
         self._foresight = foresight
         self._events = events
         self._roles: dict[int, _Role] = {}
+        self._cast: _Cast | None = None
         self._anomalous: dict[str, float] = {}
         self._dropped = 0
         self._next_s = 0.0
@@ -139,20 +157,30 @@ class HostHealth:
         if batch.monotonic_s < self._next_s:
             return
         self._next_s = batch.monotonic_s + PERIOD_S
-        if len(self._roles) > MAX_ROLES_RATIO * len(batch.ids):
-            self._roles.clear()
-        roles = [self._role(series_id) for series_id in batch.ids.tolist()]
-        losses = list(self._graded(roles, batch.values.tolist()))
-        losses += self._anomalies(roles, batch)
+        cast = self._cast_of(batch)
+        losses = list(self._graded(cast, batch.values.tolist()))
+        losses += self._anomalies(cast, batch)
         losses += self._predicted()
         losses += self._resilience()
-        self.found = health(losses, dict.fromkeys(["agent", *(role.subsystem for role in roles if role.subsystem)]))
+        self.found = health(losses, dict.fromkeys(["agent", *cast.sizes]))
         self._tell(self.found[HOST])
 
     def readings(self) -> Iterator[Reading]:
         """The score of every subsystem and of the host, 0..100."""
         for name, one in self.found.items():
             yield Reading("health_score", one.score, {"subsystem": name})
+
+    def _cast_of(self, batch: Batch) -> _Cast:
+        ids = batch.ids.tobytes()
+        if self._cast is not None and self._cast.ids == ids:
+            return self._cast
+        if len(self._roles) > MAX_ROLES_RATIO * len(batch.ids):
+            self._roles.clear()
+        roles = [self._role(series_id) for series_id in batch.ids.tolist()]
+        subsystems = [role.subsystem for role in roles]
+        signals = [(place, role, role.signal) for place, role in enumerate(roles) if role.signal is not None]
+        self._cast = _Cast(ids, subsystems, signals, Counter(filter(None, subsystems)))
+        return self._cast
 
     def _role(self, series_id: int) -> _Role:
         known = self._roles.get(series_id)
@@ -165,22 +193,17 @@ class HostHealth:
         self._roles[series_id] = role
         return role
 
-    def _graded(self, roles: list[_Role], values: list[float]) -> Iterator[Loss]:
-        for role, value in zip(roles, values, strict=True):
-            signal = role.signal
-            if signal is not None:
-                share = graded(value, signal.good, signal.bad, signal.weight)
-                if share > 0:
-                    yield Loss(role.subsystem, f"{role.text} is {value:.3g}", share)
+    def _graded(self, cast: _Cast, values: list[float]) -> Iterator[Loss]:
+        for place, role, signal in cast.signals:
+            share = graded(values[place], signal.good, signal.bad, signal.weight)
+            if share > 0:
+                yield Loss(role.subsystem, f"{role.text} is {values[place]:.3g}", share)
 
-    def _anomalies(self, roles: list[_Role], batch: Batch) -> Iterator[Loss]:
+    def _anomalies(self, cast: _Cast, batch: Batch) -> Iterator[Loss]:
         """The share of a subsystem's series that are anomalous, smoothed over some 30 s."""
-        if batch.flags is None:
-            flagged: Counter[str] = Counter()
-        else:
-            marked = zip(roles, batch.flags.tolist(), strict=True)
-            flagged = Counter(role.subsystem for role, flags in marked if flags & PointFlag.ANOMALOUS.value)
-        for subsystem, count in Counter(role.subsystem for role in roles if role.subsystem).items():
+        flags = () if batch.flags is None else (batch.flags & PointFlag.ANOMALOUS.value).nonzero()[0].tolist()
+        flagged = Counter(cast.subsystems[place] for place in flags)
+        for subsystem, count in cast.sizes.items():
             was = self._anomalous.get(subsystem, 0.0)
             now = self._anomalous[subsystem] = was + SMOOTHING * (flagged[subsystem] / count - was)
             share = graded(now, ANOMALOUS_GOOD, ANOMALOUS_BAD, ANOMALOUS_WEIGHT)

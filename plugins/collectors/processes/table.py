@@ -39,9 +39,9 @@ class Usage:
 
 @dataclass(slots=True)
 class _Process:
-    """One process: what its file said, when (monotonic seconds), and how often in a row."""
+    """One process: in which looks it is read while it rests, what its file said, when (monotonic seconds), how often in a row."""
 
-    pid: int
+    turn: int
     text: bytes
     stat: ProcessStat
     read_s: float
@@ -110,9 +110,10 @@ class ProcessTable:
         if self._forks.has_moved() or self._looks % self._rest_looks == 0:
             self._list()
         self.ticks_per_s = {}
+        turn, known = self._looks % self._rest_looks, self._known
         for entry in self._entries:
-            process = self._known.get(entry)
-            if process is None or process.same_count < REST_AFTER_COUNT or self._is_turn_of(process):
+            process = known.get(entry)
+            if process is None or process.same_count < REST_AFTER_COUNT or process.turn == turn:
                 self._read(entry, process, now_s)
         self._last_s = now_s
 
@@ -120,9 +121,6 @@ class ProcessTable:
         """Let go of the open files."""
         self._files.close()
         self._forks.close()
-
-    def _is_turn_of(self, process: _Process) -> bool:
-        return (process.pid + self._looks) % self._rest_looks == 0
 
     def _list(self) -> None:
         self._entries = [entry for entry in os.listdir(self._proc_dir) if entry.isdigit()]  # noqa: PTH208 - one call
@@ -143,7 +141,7 @@ class ProcessTable:
             self._forget(entry)
         if stat is not None:
             self._add_work(stat, process, now_s)
-            self._keep(entry, _Process(int(entry), text, stat, now_s))
+            self._keep(entry, _Process(int(entry) % self._rest_looks, text, stat, now_s))
 
     def _add_work(self, stat: ProcessStat, process: _Process | None, now_s: float) -> None:
         """A process that was not there before is new since the last look: all its ticks were used since then."""
