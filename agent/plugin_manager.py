@@ -72,6 +72,7 @@ class PluginManager:
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._outsiders: dict[tuple[str, str], Registration] = {}
+        self._origins: dict[str, str] = {}
         errors = self.load_outsiders(plugins, plugins_dir)
         if errors:
             raise errors[0]
@@ -103,6 +104,7 @@ class PluginManager:
         try:
             self._check_hooks(module, name, origin)
             self._outsiders.update(self._registrations_of(module, name, origin))
+            self._origins[name] = origin
         except LoadError:
             self._pluggy.unregister(name=name)
             raise
@@ -136,6 +138,16 @@ class PluginManager:
         return [
             PluginObserver(impl.plugin_name, impl.function, bool(impl.argnames))
             for impl in self._pluggy.hook.rebellion_on_event.get_hookimpls()
+        ]
+
+    def kindless(self) -> list[tuple[str, str, str]]:
+        """(what, name, origin) of the plugins that observe events or add commands; `available` does not know these."""
+        hook = self._pluggy.hook
+        callers = (("observer", hook.rebellion_on_event), ("commands", hook.rebellion_add_commands))
+        return [
+            (what, impl.plugin_name, self._origins[impl.plugin_name])
+            for what, caller in callers
+            for impl in caller.get_hookimpls()
         ]
 
     def add_commands(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[LoadError]:

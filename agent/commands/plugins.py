@@ -19,6 +19,7 @@ def list_plugins(args: argparse.Namespace) -> int:
 
     manager, problems = load_plugins(args.config, os.environ)
     found = [(kind, *plugin) for kind in BUILTIN for plugin in manager.available(kind)]
+    found += manager.kindless()
     for kind, name, origin in found:
         _say(f"{kind:<12}{name:<20}{origin}")
     loaded = {origin for _, _, origin in found}

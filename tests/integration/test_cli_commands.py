@@ -222,6 +222,8 @@ def test_plugins_add_commands(rebellion: Rebellion, home: Path) -> None:
     assert "say hello" in rebellion("--help").stdout
     run = rebellion("salute")
     assert (run.returncode, run.stdout) == (3, "hello\n")
+    (listed,) = [line for line in rebellion("plugins", "list").stdout.splitlines() if line.startswith("commands ")]
+    assert re.fullmatch(r"commands +polite +\S.*plugins/polite\.py", listed)
 
 
 def test_help_survives_a_broken_configuration(rebellion: Rebellion, home: Path) -> None:
