@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from agent.resilience.buffer_settings import BufferSettings, Overflow
 from agent.resilience.control import AdaptiveRate, Hysteresis
 from agent.resilience.flow import FlowMeter
 from agent.resilience.item_buffer import ItemBuffer
+from agent.resilience.item_store import CRITICAL_PRIORITY, dropped_of, priority_of
+from agent.resilience.ledger import Ledger, reasons_by_lane
 from agent.resilience.registry import Registry
 
 __all__ = [
@@ -42,7 +45,7 @@ class BackpressureSettings:
 
     max_buffer_size: int = 1000
     sampling_strategy: str | Sampler = "latest"
-    priority_func: Callable[[Any], float] | None = None
+    priority_func: Callable[[Any], float | str] | None = None
     adaptive_sampling: bool = False
     max_age_s: float = 3600.0
 
@@ -54,7 +57,8 @@ class BackpressureHandler:
         max_buffer_size: Items at most, >= 1.
         sampling_strategy: Which items go when there are too many: "latest" keeps the newest, "oldest" the oldest, "priority" the
             highest `priority_func`; or the name of any other sampling plugin ("random", "hybrid"), or a `Sampler` object.
-        priority_func: Priority of an item, higher matters more; None: all alike. Used by "priority" and shown to samplers.
+        priority_func: Priority of an item, higher matters more, or its lane: "critical" (1, never thinned out as it comes),
+            "normal" (0), "bulk" (-1); None: all alike. Used by "priority" and shown to samplers.
         adaptive_sampling: True thins the items out as they come while the pressure is high (see `should_sample`), so that the
             buffer need not fill up first.
         name: For messages and statistics.
@@ -70,7 +74,7 @@ class BackpressureHandler:
         self,
         max_buffer_size: int = 1000,
         sampling_strategy: str | Sampler = "latest",
-        priority_func: Callable[[Any], float] | None = None,
+        priority_func: Callable[[Any], float | str] | None = None,
         adaptive_sampling: bool = False,
         *,
         name: str = "backpressure",
@@ -98,7 +102,7 @@ class BackpressureHandler:
         self._flow = FlowMeter(self._clock)
         self._rate = AdaptiveRate(self._clock)
         self._sampling = Hysteresis()
-        self._thinned_count = 0
+        self._thinned = Ledger()
         self._carry = 0.0
         self._lock = threading.Lock()
 
@@ -114,10 +118,11 @@ class BackpressureHandler:
         if self._priority_func is None and not self.adaptive_sampling:
             with self._lock:
                 return self._put(item)
-        priority = 0.0 if self._priority_func is None else self._priority_func(item)
+        priority = 0.0 if self._priority_func is None else priority_of(self._priority_func(item))
         with self._lock:
-            if self.adaptive_sampling and self._is_thinned_out():
-                self._thinned_count += 1
+            if self.adaptive_sampling and priority != CRITICAL_PRIORITY and self._is_thinned_out():
+                self._thinned.accept(1)
+                self._thinned.drop(dropped_of(priority, 1), "sampled")
                 return False
             return self._put(item, priority)
 
@@ -140,7 +145,7 @@ class BackpressureHandler:
         """Share of the arriving items that are not taken out again, over the last ten seconds or so, 0..1."""
         with self._lock:
             counts = self._buffer.counts()
-            self._flow.update(counts.accepted + self._thinned_count, counts.delivered)
+            self._flow.update(counts.accepted + self._thinned.accepted, counts.delivered)
             return self._flow.pressure
 
     def get_overall_pressure(self) -> float:
@@ -160,16 +165,16 @@ class BackpressureHandler:
         """Counts in items, pressures 0..1; `received == delivered + dropped + buffered`."""
         buffer, rate = self.get_buffer_pressure(), self.get_rate_pressure()
         with self._lock:
-            counts = self._buffer.counts()
-        dropped = dict(counts.dropped)
-        if self._thinned_count:
-            dropped["sampled"] = dropped.get("sampled", 0) + self._thinned_count
+            counts, thinned = self._buffer.counts(), self._thinned.counts()
+        dropped = dict(Counter(counts.dropped) + Counter(thinned.dropped))
+        by_lane = Counter(counts.dropped_by_lane) + Counter(thinned.dropped_by_lane)
         return {
             "name": self.name,
-            "received": counts.accepted + self._thinned_count,
+            "received": counts.accepted + thinned.accepted,
             "delivered": counts.delivered,
             "dropped": sum(dropped.values()),
             "dropped_by_reason": dropped,
+            "dropped_by_lane": reasons_by_lane(by_lane),
             "buffered": counts.buffered,
             "buffer_size": counts.buffered,
             "max_buffer_size": self.max_buffer_size,
@@ -253,7 +258,7 @@ def get_backpressure_handler(
     name: str = "default",
     max_buffer_size: int | None = None,
     sampling_strategy: str | Sampler | None = None,
-    priority_func: Callable[[Any], float] | None = None,
+    priority_func: Callable[[Any], float | str] | None = None,
     adaptive_sampling: bool | None = None,
     *,
     max_age_s: float | None = None,

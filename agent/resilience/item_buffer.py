@@ -12,8 +12,8 @@ from agent.contracts import Sampler
 from agent.errors import RebellionError
 from agent.resilience.bounded import BoundedBuffer
 from agent.resilience.buffer_settings import BufferSettings, Overflow
-from agent.resilience.item_store import ITEM, Entry, ItemStore
-from agent.resilience.ledger import Counts, Dropped, Ledger
+from agent.resilience.item_store import ITEM, Entry, ItemStore, dropped_of, priority_of
+from agent.resilience.ledger import Counts, Ledger
 from agent.resilience.plain_lane import PlainLane
 from agent.resilience.sampler_guard import Newest, SamplerGuard
 
@@ -99,16 +99,17 @@ class ItemBuffer(Generic[T]):
         self._settle()
         return self._engine.counts()
 
-    def put(self, item: T, priority: float = 0) -> bool:
+    def put(self, item: T, priority: float | str = 0) -> bool:
         """Take an object in.
 
         Args:
             item: Any object; a number, or a dict with a number under "value", shows its value to the sampler.
-            priority: Its lane; higher is delivered first and evicted last.
+            priority: Its lane: "critical" (1), "normal" (0), "bulk" (-1) or any number; higher is delivered first, evicted last.
         Returns:
             False when it was dropped at once: as the newest, or as the only one of the lowest lane.
         Raises:
             BufferFull: It does not fit and the settings say `REJECT`, or the buffer is closed.
+            ValueError: There is no lane of that name.
         """
         lane, now_s = self._lane, self._now_s()
         if now_s <= lane.due_s and priority == lane.priority:
@@ -116,6 +117,7 @@ class ItemBuffer(Generic[T]):
             lane.stamp(now_s)
             lane.put_count += 1
             return True
+        priority = priority_of(priority)
         if self._is_plain and self._begins(item, priority, now_s):
             return True
         size = 0 if self._bytes_of is None else self._bytes_of(item)
@@ -166,7 +168,7 @@ class ItemBuffer(Generic[T]):
     def expire(self) -> None:
         """Drop what has waited too long."""
         self._settle()
-        self._ledger.drop(Dropped(self._lane.expire(self._now_s())), "expired")
+        self._ledger.drop(dropped_of(self._lane.priority, self._lane.expire(self._now_s())), "expired")
         self._engine.expire()
 
     def close(self, reason: str = "shutdown") -> None:
@@ -195,7 +197,7 @@ class ItemBuffer(Generic[T]):
         """Count what happened in the plain lane since the last time."""
         put, displaced = self._lane.settle()
         self._ledger.accept(put)
-        self._ledger.drop(Dropped(displaced), DROP_OLDEST)
+        self._ledger.drop(dropped_of(self._lane.priority, displaced), DROP_OLDEST)
 
     def _spread(self) -> None:
         """Go on in lanes by priority with what is in the plain one, until they are empty."""

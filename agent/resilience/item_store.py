@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat, starmap
 from typing import Any, Final, TypeAlias
 
@@ -13,7 +13,7 @@ from agent.contracts import Block
 from agent.resilience.ledger import Dropped
 from agent.resilience.sampler_guard import SamplerGuard
 
-__all__ = ["Entry", "ItemStore"]
+__all__ = ["CRITICAL_PRIORITY", "Entry", "ItemStore", "dropped_of", "priority_of"]
 
 Entry: TypeAlias = tuple[float, float, int, float, Any]
 """Monotonic seconds when it came, priority, bytes, weight, the object itself."""
@@ -27,7 +27,33 @@ ITEM: Final = 4
 TURNS = 20
 """In so many deliveries each lower lane that waits gets one (5 %), the highest all the others."""
 MAX_LOWER_LANES = 10
-ONE = Dropped(1)
+CRITICAL_PRIORITY: Final = 1.0
+_PRIORITY_BY_LANE = {"critical": CRITICAL_PRIORITY, "normal": 0.0, "bulk": -1.0}
+_LANE_BY_PRIORITY = {priority: lane for lane, priority in _PRIORITY_BY_LANE.items()}
+
+
+def priority_of(lane: float | str) -> float:
+    """The priority of a lane that is given as its name or as its priority.
+
+    Raises:
+        ValueError: There is no lane of that name.
+    """
+    if not isinstance(lane, str):
+        return lane
+    if lane not in _PRIORITY_BY_LANE:
+        raise ValueError(f"a lane must be a number or one of {', '.join(_PRIORITY_BY_LANE)} (got {lane!r})")
+    return _PRIORITY_BY_LANE[lane]
+
+
+def dropped_of(priority: float, count: int) -> Dropped:
+    """So many items of one lane, dropped."""
+    lane = _LANE_BY_PRIORITY.get(priority) or f"{priority:g}"
+    critical, bulk = (count if lane == name else 0 for name in ("critical", "bulk"))
+    return Dropped(count, critical=critical, bulk=bulk, others={} if lane in _PRIORITY_BY_LANE else {lane: count})
+
+
+def _dropped_of_all(counts: Mapping[float, int]) -> Dropped:
+    return sum((dropped_of(priority, count) for priority, count in counts.items()), Dropped())
 
 
 class ItemStore:
@@ -61,8 +87,8 @@ class ItemStore:
     def bytes_of(self, item: Entry, /) -> int:
         return item[BYTES]
 
-    def dropped(self, _item: Entry, /) -> Dropped:
-        return ONE
+    def dropped(self, item: Entry, /) -> Dropped:
+        return dropped_of(item[PRIORITY], 1)
 
     def append(self, item: Entry, /) -> None:
         lane = self._lanes.get(item[PRIORITY])
@@ -94,16 +120,15 @@ class ItemStore:
         return taken
 
     def evict(self, is_newest: bool, /) -> Dropped:
-        self._remove(next(iter(self._lanes)) if len(self._lanes) == 1 else min(self._lanes), is_newest)
-        return ONE
+        return self.dropped(self._remove(min(self._lanes), is_newest))
 
     def expire(self, before_s: float, /) -> Dropped:
-        expired = 0
+        expired: Counter[float] = Counter()
         for priority in list(self._lanes):
             while priority in self._lanes and self._lanes[priority][0][STAMP] < before_s:
                 self._remove(priority)
-                expired += 1
-        return Dropped(expired)
+                expired[priority] += 1
+        return _dropped_of_all(expired)
 
     def compact(self, guard: SamplerGuard, max_points: int, max_bytes: int, /) -> Dropped:
         items = sorted(chain.from_iterable(self._lanes.values()), key=lambda item: item[STAMP])
@@ -113,20 +138,24 @@ class ItemStore:
         if self.bytes:
             budget = min(budget, max_bytes * len(items) // self.bytes)
         kept = guard.keep(_block(items), budget)
+        had = self._counts()
         self.clear()
         for position, weight in zip(kept.index.tolist(), kept.weights.tolist(), strict=True):
             item = items[position]
             self.append((item[STAMP], item[PRIORITY], item[BYTES], weight, item[ITEM]))
-        return Dropped(len(items) - len(kept.index))
+        return _dropped_of_all(had - self._counts())
 
     def compact_more(self, _guard: SamplerGuard, /) -> Dropped:
         return Dropped()
 
     def clear(self) -> Dropped:
-        dropped = Dropped(self.points)
+        dropped = _dropped_of_all(self._counts())
         self._lanes.clear()
         self.points = self.bytes = 0
         return dropped
+
+    def _counts(self) -> Counter[float]:
+        return Counter({priority: len(lane) for priority, lane in self._lanes.items()})
 
     def _take_plain(self, max_items: int) -> list[Entry]:
         ((priority, lane),) = self._lanes.items()
@@ -162,7 +191,7 @@ def _block(items: Sequence[Entry]) -> Block:
         np.zeros(size, np.uint32),
         np.fromiter((_value(item[ITEM]) for item in items), np.float64, size),
         np.fromiter((levels[item[PRIORITY]] for item in items), np.int64, size),
-        np.zeros(size, bool),
+        np.fromiter((item[PRIORITY] == CRITICAL_PRIORITY for item in items), bool, size),
         np.fromiter((item[WEIGHT] for item in items), np.float64, size),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.model import Gap
 
-__all__ = ["Counts", "Dropped", "GapLog", "Ledger"]
+__all__ = ["Counts", "Dropped", "GapLog", "Ledger", "reasons_by_lane"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Dropped:
     Attributes:
         points: How many, >= 0.
         from_ns, to_ns: Wall clock of the oldest and the newest of them, UTC nanoseconds; 0 when unknown.
-        critical, bulk: How many of them were in these lanes; the others were in the normal one.
+        critical, bulk: How many of them were in these lanes.
+        others: How many were in lanes of other names (the library's priorities); all that is left was in the normal one.
     """
 
     points: int = 0
@@ -25,6 +27,7 @@ class Dropped:
     to_ns: int = 0
     critical: int = 0
     bulk: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Dropped) -> Dropped:
         if not self.points or not other.points:
@@ -35,6 +38,7 @@ class Dropped:
             max(self.to_ns, other.to_ns),
             self.critical + other.critical,
             self.bulk + other.bulk,
+            Counter(self.others) + Counter(other.others),
         )
 
 
@@ -49,8 +53,8 @@ class Counts:
         buffered: Waiting now.
         in_flight: Taken out, and neither committed, put back nor discarded yet.
         spooled: Waiting on disk; points that an earlier run left there count as accepted.
-        dropped_by_lane: (reason, lane) -> points of `dropped`; lanes `critical`, `normal`, `bulk`, and `unknown` for points on
-            disk that nobody could read any more.
+        dropped_by_lane: (reason, lane) -> points of `dropped`; lanes `critical`, `normal`, `bulk`; `unknown` for points on disk
+            that nobody could read any more; of the library's items also their priority as a number.
         rejected: Never accepted (the buffer was closed, or full under `Overflow.REJECT`); outside the balance.
     """
 
@@ -70,6 +74,14 @@ class Counts:
     @property
     def is_balanced(self) -> bool:
         return self.accepted == self.delivered + self.dropped_points + self.buffered + self.spooled + self.in_flight
+
+
+def reasons_by_lane(dropped_by_lane: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """`Counts.dropped_by_lane` as lane -> reason -> points, for JSON."""
+    lanes: dict[str, dict[str, int]] = {}
+    for (reason, lane), points in dropped_by_lane.items():
+        lanes.setdefault(lane, {})[reason] = points
+    return lanes
 
 
 class Ledger:
@@ -108,7 +120,7 @@ class Ledger:
             return
         self.buffered -= dropped.points
         self._dropped[reason] = self._dropped.get(reason, 0) + dropped.points
-        for lane, points in (("critical", dropped.critical), ("bulk", dropped.bulk)):
+        for lane, points in (("critical", dropped.critical), ("bulk", dropped.bulk), *dropped.others.items()):
             if points:
                 self._special[reason, lane] = self._special.get((reason, lane), 0) + points
 

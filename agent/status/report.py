@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.procfs import ProcFile, resident_bytes
 from agent.resilience.breaker import CircuitState
+from agent.resilience.ledger import reasons_by_lane
 
 if TYPE_CHECKING:
     from agent.collection.running import RunningCollector
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from agent.pipeline import Pipeline
     from agent.regulator import Regulator
     from agent.resilience.breaker import Breaker
-    from agent.resilience.ledger import Counts
 
 __all__ = ["collector_report", "health", "process_report", "sampling_report", "sink_report", "tick_report"]
 
@@ -87,19 +87,11 @@ def sink_report(sender: Sender, now_s: float) -> Report:
         "delivered": counts.delivered,
         "dropped": counts.dropped_points,
         "dropped_by_reason": dict(counts.dropped),
-        "dropped_by_lane": _by_lane(counts),
+        "dropped_by_lane": reasons_by_lane(counts.dropped_by_lane),
         "failed_deliveries": stats.failed_deliveries,
         "last_acked_age_s": None if stats.last_acked_s is None else max(0.0, now_s - stats.last_acked_s),
         "retry_ratio": sender.retry_ratio,
     }
-
-
-def _by_lane(counts: Counts) -> dict[str, dict[str, int]]:
-    """Lane -> reason -> points."""
-    lanes: dict[str, dict[str, int]] = {}
-    for (reason, lane), points in counts.dropped_by_lane.items():
-        lanes.setdefault(lane, {})[reason] = points
-    return lanes
 
 
 def sampling_report(regulator: Regulator) -> Report:

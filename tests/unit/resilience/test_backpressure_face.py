@@ -162,3 +162,18 @@ def test_items_grow_old() -> None:
     clock.advance(61.0)
     assert backpressure.get_batch(10) == []
     assert backpressure.get_stats()["dropped_by_reason"] == {"expired": 1}
+
+
+def test_a_priority_function_may_name_lanes_and_critical_items_are_never_thinned_out() -> None:
+    clock = FakeClock()
+    handler = BackpressureHandler(
+        50, "priority", lambda item: "critical" if item % 10 == 0 else "bulk", adaptive_sampling=True, clock=clock
+    )
+    for item in range(400):
+        handler.add_item(item)
+        clock.advance(0.01)
+    stats = handler.get_stats()
+    assert set(stats["dropped_by_lane"]) == {"bulk"}
+    assert sum(stats["dropped_by_lane"]["bulk"].values()) == stats["dropped"]
+    assert stats["received"] == 400
+    assert {item for item in handler.get_batch(50) if item % 10 == 0} == set(range(0, 400, 10))

@@ -167,3 +167,44 @@ def test_what_is_known_of_items_that_are_gone_takes_no_more_than_a_bound() -> No
         assert len(lane.stamps) - len(lane) <= max(len(lane), DEAD_COUNT)
     assert lane.oldest_s == 199_000.0
     assert len(lane.stamps) == 1000
+
+
+@pytest.mark.parametrize("overflow", [Overflow.DROP_OLDEST, Overflow.DROP_NEWEST, Overflow.SAMPLE])
+def test_items_name_their_lane_and_drops_are_counted_by_it(overflow: Overflow) -> None:
+    buffer = buffer_of(6, overflow)
+    for number in range(12):
+        buffer.put(number, ("bulk", "normal", "critical", 7)[number % 4])
+    counts = buffer.counts()
+    assert counts.is_balanced
+    assert sum(counts.dropped_by_lane.values()) == counts.dropped_points == 12 - len(buffer) > 0
+    left = [item % 4 for item in buffer.get(100)]
+    lanes = {lane: sum(n for (_, one), n in counts.dropped_by_lane.items() if one == lane) for lane in LANES}
+    assert lanes == {lane: 3 - left.count(place) for place, lane in enumerate(LANES)}
+    if overflow is Overflow.DROP_OLDEST:
+        assert counts.dropped_by_lane == {("drop_oldest", "bulk"): 3, ("drop_oldest", "normal"): 3}
+
+
+def test_a_lane_of_one_priority_is_counted_under_its_name_too() -> None:
+    clock = FakeClock()
+    buffer: ItemBuffer[int] = ItemBuffer(
+        BufferSettings(max_points=3, max_age_s=5.0, overflow=Overflow.DROP_OLDEST), clock=clock
+    )
+    for number in range(5):
+        buffer.put(number, "bulk")
+    clock.advance(6.0)
+    buffer.expire()
+    buffer.put(9, 2.5)
+    buffer.discard(buffer.take(1), "refused")
+    assert buffer.counts().dropped_by_lane == {
+        ("drop_oldest", "bulk"): 2,
+        ("expired", "bulk"): 3,
+        ("refused", "2.5"): 1,
+    }
+
+
+def test_a_lane_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"one of critical, normal, bulk \(got 'urgent'\)"):
+        buffer_of(6, Overflow.DROP_OLDEST).put(1, "urgent")
+
+
+LANES = ("bulk", "normal", "critical", "7")
