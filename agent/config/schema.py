@@ -192,7 +192,10 @@ class HubSection(Section, frozen=True):
     retention_bytes: Annotated[int, Meta(ge=0)] = 0  # of all these files together; 0 = bounded by age alone
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1_048_576
     max_agents: PositiveCount = 2000
-    max_series_per_agent: PositiveCount = 20_000
+    max_series_per_agent: PositiveCount = 20_000  # different ones within a day
+    max_points_hz: Annotated[float, Meta(ge=0)] = (
+        100_000.0  # from each agent; who sends more is read more slowly; 0 = any
+    )
     window_count: PositiveCount = 64  # unacknowledged batches an agent may have in flight
     window_bytes: PositiveCount = 1_048_576
 

@@ -19,6 +19,7 @@ class HubCounters:
         requests: HTTP requests by status.
         events: Events stored, gaps among them.
         gap_points: Points that agents told they had dropped.
+        slowed_s: Seconds for which agents that sent too much were not read.
         live_skipped: Messages that a slow page did not get.
         expired: Records and files of points let go of by age or size.
         folded: Batches brought into chunks.
@@ -35,6 +36,7 @@ class HubCounters:
     gap_points: int = 0
     duplicates: int = 0
     nacks: int = 0
+    slowed_s: float = 0.0
     live_skipped: int = 0
     expired: int = 0
     folded: int = 0

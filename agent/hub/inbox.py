@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 
 from agent.clock import Clock
+from agent.errors import ProtocolError
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import FleetAgent
+from agent.hub.quota import AgentQuota
 from agent.hub.store import Appended, BatchWrite, EventWrite, Registered, SeriesWrite, Write
 from agent.hub.writer import Writer
+from agent.protocol.close_codes import CloseCode
 from agent.protocol.codec import Frame, unpack_ids
 from agent.protocol.hub_session import HubSession
 from agent.protocol.messages import BatchMessage, EventMessage, GapMessage, RecordMessage, SeriesMessage
@@ -28,6 +31,7 @@ class Inbox:
     Args:
         session: Makes the answers.
         agent, registered: Whose records these are.
+        quota: Of the agent; who uses more points waits in `room`.
         window_count, window_bytes: `room` waits while this much is not stored yet.
         on_stored: Told of each new record, after it is durable.
     """
@@ -39,6 +43,7 @@ class Inbox:
         registered: Registered,
         writer: Writer,
         *,
+        quota: AgentQuota,
         window_count: int,
         window_bytes: int,
         clock: Clock,
@@ -50,6 +55,8 @@ class Inbox:
         self._agent = agent
         self._ids = registered
         self._writer = writer
+        self._quota = quota
+        self._pause_s = 0.0
         self._window_count = window_count
         self._window_bytes = window_bytes
         self._clock = clock
@@ -68,7 +75,10 @@ class Inbox:
         self._has_room.set()
 
     async def room(self) -> None:
-        """Wait until this connection, and the hub as a whole, may take more."""
+        """Wait until this agent, this connection, and the hub as a whole, may send more."""
+        if self._pause_s > 0:
+            self._counters.slowed_s += self._pause_s
+            await asyncio.sleep(self._pause_s)
         await self._has_room.wait()
         await self._writer.room()
 
@@ -76,16 +86,21 @@ class Inbox:
         """Make series known to the store.
 
         Raises:
+            ProtocolError: The agent has too many.
             StoreError: It could not write them.
         """
         writes = [
             SeriesWrite(one.name, tuple(sorted(one.labels.items())), one.unit, one.kind) for one in message.series
         ]
+        texts = self._quota.series.admit(write.text for write in writes)
+        if texts is None:
+            text = f"more than {self._quota.series.limit} different series within a day"
+            raise ProtocolError(text, CloseCode.TOO_MANY_SERIES)
         agent_id = self._ids.agent_id
         store_ids = await self._writer.submit(lambda store: store.define(agent_id, writes), owner=agent_id)
-        for one, write, store_id in zip(message.series, writes, store_ids, strict=True):
+        for one, text, store_id in zip(message.series, texts, store_ids, strict=True):
             self._store_id[one.id] = store_id
-            self._agent.define(store_id, write.text)
+            self._agent.define(store_id, text)
         self._translated = (b"", b"")
 
     def submit(self, record: RecordMessage, size_bytes: int) -> None:
@@ -94,6 +109,7 @@ class Inbox:
         nacks = self._nacks
         self._submitted_seq = record.seq
         self._pending(1, size_bytes)
+        self._pause_s = self._quota.points.spend(record.points if isinstance(record, BatchMessage) else 1)
         done = self._writer.submit(lambda store: store.append(write), size_bytes, self._ids.agent_id)
         done.add_done_callback(lambda settled: self._settle(write, size_bytes, nacks, settled))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
@@ -18,6 +18,7 @@ from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet, FleetAgent
 from agent.hub.identity import Identity
 from agent.hub.inbox import Inbox
+from agent.hub.quota import AgentQuota, PointAllowance, SeriesQuota
 from agent.hub.store import Registration, StoreError, Write
 from agent.hub.writer import Writer
 from agent.protocol.close_codes import CloseCode
@@ -52,6 +53,7 @@ class Ingest:
     Attributes:
         on_stored: Told of each new record, after it is durable.
         on_change: Told when an agent came or went.
+        quotas: What each agent may use, by name; they outlive its connections.
     """
 
     config: HubSection
@@ -62,6 +64,15 @@ class Ingest:
     log: Logger
     on_stored: Callable[[FleetAgent, Write], None]
     on_change: Callable[[FleetAgent], None]
+    quotas: dict[str, AgentQuota] = field(default_factory=dict)
+
+    def quota(self, agent: FleetAgent) -> AgentQuota:
+        """What that agent, which the fleet has admitted, may use."""
+        if (known := self.quotas.get(agent.row.name)) is not None:
+            return known
+        series = SeriesQuota(self.config.max_series_per_agent, self.clock)
+        made = self.quotas[agent.row.name] = AgentQuota(series, PointAllowance(self.config.max_points_hz, self.clock))
+        return made
 
     async def serve(self, connection: ServerConnection, identity: Identity) -> None:
         """Handle one connection to its end.
@@ -206,6 +217,7 @@ class IngestLink:
             agent,
             registered,
             ingest.writer,
+            quota=ingest.quota(agent),
             window_count=config.window_count,
             window_bytes=config.window_bytes,
             clock=ingest.clock,

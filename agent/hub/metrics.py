@@ -36,6 +36,12 @@ def _ingest(counters: HubCounters, fleet: Fleet) -> list[Family]:
         _one("events_total", "counter", "Events stored, gaps among them", counters.events),
         _one("gap_points_total", "counter", "Points that agents said they dropped", counters.gap_points),
         _one("duplicates_total", "counter", "Records received again and not stored again", counters.duplicates),
+        _one(
+            "slowed_seconds_total",
+            "counter",
+            "Seconds for which agents that sent too much were not read",
+            counters.slowed_s,
+        ),
         _one("nacks_total", "counter", "Records sent back because the store could not write", counters.nacks),
     ]
 

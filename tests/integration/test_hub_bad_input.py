@@ -195,6 +195,29 @@ async def test_more_series_than_allowed_are_refused(tmp_path):
         assert socket.close_code == 4413
 
 
+async def test_new_series_on_each_new_connection_are_counted_together(tmp_path):
+    def series(*numbers):
+        return json.dumps({"type": "series", "series": [{"id": n, "name": f"s{n}"} for n in numbers]})
+
+    async with RunningHub(tmp_path, max_series_per_agent=10) as hub:
+        for _ in range(2):
+            async with open_agent(hub.url) as socket:
+                await socket.send(hello())
+                await socket.recv()
+                await socket.send(series(*range(6)))
+        async with open_agent(hub.url) as socket:
+            await send_and_wait(socket, [hello(), series(*range(6, 11))])
+            assert (socket.close_code, socket.close_reason) == (4413, "more than 10 different series within a day")
+        async with open_agent(hub.url) as other:
+            await other.send(hello("raw2"))
+            await other.recv()
+            await other.send(series(*range(10)))
+            async with asyncio.timeout(5):
+                while (await hub.agents())["raw2"]["series_count"] < 10:
+                    await asyncio.sleep(0.01)
+        assert len((await hub.get("api/v1/series?agent=raw1"))[1]["series"]) == 6
+
+
 async def test_what_is_not_even_http_costs_one_log_line(tmp_path):
     with capture_logs() as lines:
         async with RunningHub(tmp_path) as hub, Neighbour(hub):

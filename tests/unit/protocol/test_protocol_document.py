@@ -61,7 +61,10 @@ def test_the_figures_are_those_of_the_code():
     )
     assert f"{hub.window_count} records, 1 MiB" in TEXT
     assert f"| agents ever seen | {hub.max_agents:,} |" in TEXT
-    assert f"| series a connection | {hub.max_series_per_agent:,} |" in TEXT
+    assert (
+        f"| different series of an agent within a day, and ids on a connection | {hub.max_series_per_agent:,} |" in TEXT
+    )
+    assert f"| points a second from an agent | {hub.max_points_hz:,.0f}; who sends more is read more slowly |" in TEXT
     assert f"pings every {sink.ping_s:g} s and gives up after {sink.ping_timeout_s:g} s" in TEXT
     assert f"a random time between 0 and {sink.reconnect_max_s:g} s (`reconnect_max_s`)" in TEXT
     assert f"tries again {sink.reconnect_max_s:g} s after each attempt" in TEXT
