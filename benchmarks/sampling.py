@@ -17,6 +17,9 @@ Columns:
 
 The last two rows need no buffer: steered swinging doors, all series in one call a tick, each point decided as it comes. The first
 has the labelled series alone, the second says what a point costs where 200 series go through at once.
+
+At the end what is left of an outage in which only a fiftieth may stay: 50,000 points of 200 series with Zipf rates, 0.2 % of them
+critical, and a burst, through the daemon's buffer.
 """
 
 from __future__ import annotations
@@ -36,8 +39,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from agent.builtin import BUILTIN, load_builtin
+from agent.clock import SystemClock
 from agent.contracts import Block, Kept, Sampler
+from agent.model import Batch, PointFlag
 from agent.numeric.swinging_door import SteeredDoors
+from agent.resilience.buffer import BatchBuffer, BufferSettings
 
 TRAILING = 120
 EXCEPTIONAL_RATIO = 0.01
@@ -229,6 +235,29 @@ def main() -> None:
         show("doors, no buffer", measure_doors(series, ratio).row())
         kept, ns = many_doors(series, ratio)
         print(f"     {f'doors, {MANY_SERIES} series':17}{kept:12.3f}{'':60}{ns:12.0f}")
+    show_lanes()
+
+
+def show_lanes() -> None:
+    """What the daemon's buffer keeps of an outage, in 1,000 places."""
+    rng, popularity = np.random.default_rng(11), 1 / np.arange(1, 201)
+    time_s = np.sort(np.concatenate([rng.uniform(0, 1000, 40_000), rng.uniform(400, 420, 10_000)]))
+    ids = rng.choice(200, 50_000, p=popularity / popularity.sum()).astype(np.uint32)
+    flags = np.where(rng.random(50_000) < 0.002, PointFlag.CRITICAL.value, 0).astype(np.uint8)
+    settings = BufferSettings(max_points=1000, max_age_s=1e12)
+    buffer = BatchBuffer("bench", settings, sampler_of("hybrid"), clock=SystemClock())
+    for at in range(50_000):
+        one = slice(at, at + 1)
+        buffer.put(Batch(int(time_s[at] * 1e9), time_s[at], ids[one], rng.normal(size=1), flags[one]))
+    kept = [record for record in buffer.take(10**6, 10**9) if isinstance(record, Batch)]
+    flagged = [batch.flags & PointFlag.CRITICAL.value for batch in kept if batch.flags is not None]
+    critical = np.count_nonzero(np.concatenate(flagged))
+    series = {one for batch in kept for one in batch.ids.tolist()}
+    twentieths = np.histogram([batch.monotonic_s for batch in kept], bins=20, range=(0, 1000))[0]
+    print(
+        f"\noutage in 1,000 places: {len(kept)} points, {critical} of {np.count_nonzero(flags)} critical, {len(series)} of 200"
+        f" series, {np.count_nonzero(twentieths == 0)} of 20 parts empty, newest kept: {kept[-1].monotonic_s == time_s[-1]}"
+    )
 
 
 def show(name: str, row: list[float]) -> None:
