@@ -121,7 +121,7 @@ class Outbox:
         """Count the group in hand as delivered."""
         self.hand = None
         if group.was_read:
-            self.pace.note_duration(self._clock.monotonic_s() - group.since_s)
+            self.pace.note_duration(self._clock.monotonic_s() - group.since_s, len(group.records))
         if self.spool is not None and group.ids:
             self.spool.settle(group.ids, _points(group.records) if group.was_read else 0)
         if not group.was_read:

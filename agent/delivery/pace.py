@@ -10,6 +10,8 @@ FLOOR_POINTS_HZ = 50.0
 """Live rate that is assumed at least, so that a backlog also drains where little or nothing is collected."""
 MAX_GROUP_S = 0.25
 """What one group of the backlog may take on its way: live data wait behind it no longer."""
+_FIRST_GROUP_COUNT = 8
+"""Nobody knows yet how fast the other end is, and live data that wait too long behind a large group join the backlog."""
 _RATE_WINDOW_S = 1.0
 _BURST_S = 1.0
 _WORTHWHILE_S = 0.25
@@ -24,12 +26,13 @@ class Pace:
 
     Attributes:
         ratio: Points of the backlog for each live point, > 0; 0 = as fast as the other end takes them.
-        group_count: Records that the next group may have, >= 1; halved when one took longer than `MAX_GROUP_S`, else doubled.
+        group_count: Records that the next group may have, >= 1; few at first, halved when one took longer than `MAX_GROUP_S`,
+            else doubled.
     """
 
     def __init__(self, clock: Clock, *, ratio: float = 0.0, max_group_count: int = 1024) -> None:
         self.ratio = ratio
-        self.group_count = max_group_count
+        self.group_count = min(_FIRST_GROUP_COUNT, max_group_count)
         self._max_group_count = max_group_count
         self._clock = clock
         self._live_points = 0
@@ -64,10 +67,12 @@ class Pace:
         """A group of the backlog goes."""
         self._allowed_points -= points
 
-    def note_duration(self, seconds: float) -> None:
-        """A group of the backlog arrived, so long after it went."""
-        wanted = self.group_count // 2 if seconds > MAX_GROUP_S else self.group_count * 2
-        self.group_count = max(1, min(wanted, self._max_group_count))
+    def note_duration(self, seconds: float, count: int) -> None:
+        """A group of so many records of the backlog arrived, so long after it went; a smaller one than allowed proves nothing."""
+        if seconds > MAX_GROUP_S:
+            self.group_count = max(1, count // 2)
+        elif count >= self.group_count:
+            self.group_count = min(count * 2, self._max_group_count)
 
     @property
     def _limit_hz(self) -> float:

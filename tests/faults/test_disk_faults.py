@@ -32,6 +32,7 @@ def test_spool_on_a_full_disk(stage, seed):
         it.start_hub()
         it.heal()
         it.agent.wait_for("sink.resumed")
+        it.wait_emptied()
         it.wait_made(10)
         it.end()
         verdict = it.judge()
@@ -136,7 +137,9 @@ def spooled_ticks(config):
     return {int(one["value"]) for line in lines for one in line.get("metrics", ())}
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(1, 4), pytest.param(2, 100, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("seed", "kills"), [(1, 4), pytest.param(2, 100, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
+)
 def test_agent_killed_at_full_rate(stage, seed, kills):
     """With the hub there for half of the kills and away for the other half."""
     with stage(f"agent killed -9 at full rate, {kills} times", seed, commit_s=COMMIT_S) as it:

@@ -24,6 +24,7 @@ def test_outage(tmp_path, report, series_count, ticks, drain_ratio):
         it.start()
         it.begin_fault()
         it.hub.kill()
+        it.wait_detected()
         wait_until(lambda: it.spooled() >= ticks * 0.9, "the outage lasts", 200)
         it.start_hub()
         it.heal()

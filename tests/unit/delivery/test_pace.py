@@ -62,12 +62,21 @@ def test_without_a_ratio_nothing_is_held_back():
 def test_groups_shrink_while_they_take_long_and_grow_again():
     pace = Pace(FakeClock(), max_group_count=64)
     sizes = []
-    for seconds in (0.1, 0.3, 2.0, 0.1, 0.1, 0.1):
-        pace.note_duration(seconds)
+    for seconds in (0.1, 0.1, 0.1, 0.1, 0.3, 2.0, 0.1):
+        pace.note_duration(seconds, pace.group_count)
         sizes.append(pace.group_count)
-    assert sizes == [64, 32, 16, 32, 64, 64]
+    assert sizes == [16, 32, 64, 64, 32, 16, 32]
     for _ in range(10):
-        pace.note_duration(9.0)
+        pace.note_duration(9.0, pace.group_count)
+    assert pace.group_count == 1
+
+
+def test_the_first_group_is_small_and_a_slow_small_one_halves_what_it_was():
+    pace = Pace(FakeClock())
+    assert pace.group_count == 8
+    pace.note_duration(0.1, 3)
+    assert pace.group_count == 8, "three records in time say nothing of eight"
+    pace.note_duration(0.3, 3)
     assert pace.group_count == 1
 
 
