@@ -96,6 +96,7 @@ def _ticks(stats: TickStats) -> Iterator[Reading]:
     yield Reading("agent_missed_ticks_total", stats.missed_ticks, kind=Kind.COUNTER)
     yield Reading("agent_points_total", stats.points, kind=Kind.COUNTER)
     yield Reading("agent_anomalous_points_total", stats.anomalous_points, kind=Kind.COUNTER)
+    yield Reading("agent_conflicting_points_total", stats.conflicting_points, kind=Kind.COUNTER)
 
 
 def _collector(collector: RunningCollector) -> Iterator[Reading]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from agent.collection.gather import Gather
 from agent.collection.running import RunningCollector
 from agent.collection.schedule import Schedule
-from agent.model import Batch, Event, PointFlag, Series
+from agent.model import Batch, Event, Level, PointFlag, Series
 
 if TYPE_CHECKING:
     from agent.clock import Clock
@@ -63,6 +63,7 @@ class TickStats:
     missed_ticks: int = 0
     points: int = 0
     anomalous_points: int = 0
+    conflicting_points: int = 0
     last_duration_s: float = 0.0
     last_late_s: float = 0.0
 
@@ -231,7 +232,11 @@ class Pipeline:
             self._on_batch(batch, seen)
 
     def _judged(self, samples: dict[Series, float], wall_ns: int, now_s: float) -> tuple[Batch, Seen | None]:
-        ids, values = self._columns.ids(self._table.ids(samples)), self._columns.values(samples.values())
+        known = self._table.ids(samples)
+        if len(set(known)) < len(known):
+            samples = self._told_once(known, samples)
+            known = self._table.ids(samples)
+        ids, values = self._columns.ids(known), self._columns.values(samples.values())
         flags = self._columns.flags([series.lane for series in samples])
         seen = self._analysis.look(ids, values) if self._analysis is not None else None
         if seen is not None:
@@ -239,6 +244,19 @@ class Pipeline:
             self.stats.anomalous_points += int(seen.alert.sum())
         self.stats.points += len(samples)
         return Batch(wall_ns, now_s, ids, values, flags if flags.any() else None), seen
+
+    def _told_once(self, known: list[int], samples: dict[Series, float]) -> dict[Series, float]:
+        """Of two collectors that tell the same series the later one counts: the other end refuses a batch that has it twice."""
+        newest = dict(zip(known, samples, strict=True))
+        if self.stats.conflicting_points == 0:
+            twice = next(
+                str(series) for series_id, series in zip(known, samples, strict=True) if newest[series_id] is not series
+            )
+            self._events.emit(
+                "series.conflicting", "agent", Level.WARNING, series=twice, points=len(known) - len(newest)
+            )
+        self.stats.conflicting_points += len(known) - len(newest)
+        return {series: samples[series] for series in newest.values()}
 
     def _ship(self, record: Batch | Event) -> None:
         for shipping in self._senders.values():

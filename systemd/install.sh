@@ -135,6 +135,9 @@ install_share() {
 remove_share() {
     rm -f "$share/man/man1/rebellion.1.gz" "$share/bash-completion/completions/rebellion"
     rm -f "$share"/zsh/*/_rebellion "$share/fish/vendor_completions.d/rebellion.fish"
+    for folder in man/man1 bash-completion/completions zsh/site-functions zsh/vendor-completions fish/vendor_completions.d; do
+        (cd "$share" && rmdir -p --ignore-fail-on-non-empty "$folder") 2>/dev/null || :
+    done
 }
 
 do_install() {

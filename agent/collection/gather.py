@@ -20,6 +20,7 @@ class Gather:
     def __init__(self) -> None:
         self._samples: dict[Series, float] = {}
         self._overtaken: dict[Series, float] = {}
+        self._reported: dict[str, list[Series]] = {}
         self._awaited: set[str] = set()
         self._all_in = asyncio.Event()
 
@@ -31,8 +32,10 @@ class Gather:
 
     def report(self, name: str, samples: dict[Series, float]) -> None:
         """A collector has ended its collect."""
-        if not self._samples.keys().isdisjoint(samples):
-            self._overtaken |= {series: self._samples[series] for series in samples.keys() & self._samples.keys()}
+        earlier = self._reported.get(name)
+        if earlier is not None:
+            self._overtake(earlier, samples)
+        self._reported[name] = [*(earlier or ()), *samples]
         self._samples.update(samples)
         self._awaited.discard(name)
         self._settle()
@@ -43,12 +46,20 @@ class Gather:
             async with asyncio.timeout(patience_s):
                 await self._all_in.wait()
         samples, self._samples = self._samples, {}
+        self._reported.clear()
         return samples
 
     def take_overtaken(self) -> dict[Series, float]:
         """Late samples of the tick before, of which the tick just collected has newer ones."""
         overtaken, self._overtaken = self._overtaken, {}
         return overtaken
+
+    def _overtake(self, earlier: Iterable[Series], samples: dict[Series, float]) -> None:
+        """By name and labels: a collector that a reload has made anew has other objects for the same series."""
+        newer = {series.key for series in samples}
+        for series in earlier:
+            if series.key in newer and series in self._samples:
+                self._overtaken[series] = self._samples.pop(series)
 
     def _settle(self) -> None:
         if not self._awaited:

@@ -119,6 +119,12 @@ class Service:
         )
         return found
 
+    def steps_collected(self) -> int:
+        """How many steps the agent that runs now has collected so far."""
+        (drill,) = [one for one in self.status()["collectors"] if one["name"] == "drill"]
+        collected: int = drill["collects"]
+        return collected
+
     def runs(self) -> list[list[float]]:
         """The steps stored by the hub, a list for each run of the agent."""
         query = urlencode({"agent": "drill", "series": "steps", "from": -600})

@@ -123,23 +123,24 @@ def test_reloads_under_load_lose_no_point(service: Service, say: Say) -> None:
         container.run("systemctl", "reload", AGENT)
         wait_until(lambda n=number: container.messages(AGENT).count("config.reloaded") == n, f"reload {number}")
     assert_accounts_balance(service)
+    collected = service.steps_collected()
     container.run("systemctl", "stop", AGENT)
     assert container.unit(AGENT)["Result"] == "success"
-    (stopped,) = [line for line in container.messages(AGENT).splitlines() if line.startswith("agent.stopped")]
     (run,) = service.runs()
     assert_whole(run)
-    assert f"ticks={len(run)} " in stopped
+    assert len(run) >= collected
     say(
         "reload",
-        f"{RELOADS} at 20 ticks/s of 300+ points, the sink replaced each time: {len(run)} of {len(run)} ticks stored",
+        f"{RELOADS} at 20 ticks/s of 300+ points, the sink replaced each time: {len(run)} steps stored, each once, none missing",
     )
 
 
 def assert_accounts_balance(service: Service) -> None:
-    (sink,) = service.status()["sinks"]
+    status = service.status()
+    (sink,) = status["sinks"]
     waiting = sink["buffer"]["points"] + sink["spool"]["points"] + sink["in_flight_points"]
     assert sink["accepted"] == sink["delivered"] + sink["dropped"] + waiting
-    assert sink["dropped"] == 0
+    assert sink["dropped"] == 0, (sink["dropped_by_reason"], status["sampling"])
 
 
 def test_journal_has_priorities_and_fields_and_its_restart_costs_nothing(service: Service, say: Say) -> None:

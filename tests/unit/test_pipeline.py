@@ -329,3 +329,20 @@ async def test_nothing_can_be_added_before_it_runs():
     bench = Bench()
     with pytest.raises(RuntimeError, match="not running"):
         bench.pipeline.add_sender(bench.sender("s", MemorySink()))
+
+
+async def test_a_series_that_two_collectors_tell_stands_once_in_a_batch_and_is_told_of_once():
+    bench, sink, told = Bench(), MemorySink(), []
+    bench.events.subscribe(told.append)
+
+    def prepare():
+        bench.pipeline.add_sender(bench.sender("memory", sink))
+        for name in ("one", "other"):
+            bench.pipeline.add_collector(bench.collector(name, lambda source: Counting(source.series("same"))))
+
+    await bench.run(3, prepare)
+    assert [batch.ids.tolist() for batch in batches(sink)] == [[1], [1], [1]]
+    assert bench.pipeline.stats.conflicting_points == 3
+    assert bench.pipeline.stats.points == 3
+    (event,) = [one for one in told if one.kind == "series.conflicting"]
+    assert (event.detail["series"], event.detail["points"]) == ("same", 1)

@@ -43,3 +43,13 @@ async def test_a_late_sample_that_a_newer_one_overtakes_is_kept_apart():
     assert await gather.collected(patience_s=3600) == {A: 2.0, B: 1.0}
     assert gather.take_overtaken() == {A: 1.0}
     assert gather.take_overtaken() == {}
+
+
+async def test_a_collector_made_anew_overtakes_itself_though_its_series_are_other_objects():
+    gather = Gather()
+    gather.expect(["slow"])
+    gather.report("slow", {A: 1.0, B: 1.0})
+    again = Series("a")
+    gather.report("slow", {again: 2.0})
+    assert await gather.collected(patience_s=3600) == {B: 1.0, again: 2.0}
+    assert gather.take_overtaken() == {A: 1.0}
