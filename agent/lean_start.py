@@ -33,7 +33,7 @@ def share_one_heap(environ: Mapping[str, str]) -> None:
     """Let all threads take memory from one heap, where the C library is glibc: 1 MiB less of holes.
 
     Each thread would have a heap of its own, so that they need not wait for each other; under the interpreter's lock they rarely
-    take memory at the same moment. Call it before the first thread; ctypes is imported by numpy anyway.
+    take memory at the same moment. Call it before the first thread; ctypes is imported by numpy anyway, where it runs.
 
     Args:
         environ: The process's environment; a setting of the user's own is left alone.
