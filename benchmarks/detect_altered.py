@@ -42,6 +42,18 @@ def stretched(one: Series) -> Series:
     return {**one, "x": x, "y": np.repeat(one["y"], 2)[: len(x)], "windows": windows}
 
 
+def averaged(one: Series) -> Series:
+    """The mean of every three rows."""
+    count = len(one["x"]) // 3
+    windows = [(first // 3, min(last // 3, count - 1)) for first, last in one["windows"]]
+    return {
+        **one,
+        "x": one["x"][: 3 * count].reshape(count, 3).mean(axis=1),
+        "y": one["y"][: 3 * count : 3],
+        "windows": windows,
+    }
+
+
 def begun_later(one: Series) -> Series:
     """Without its first tenth, or half of what comes before its first window where that is less."""
     cut = min([len(one["x"]) // 10, *(first // 2 for first, _ in one["windows"])])
@@ -56,7 +68,15 @@ def backwards(one: Series) -> Series:
     return {**one, "x": one["x"][::-1].copy(), "y": one["y"][::-1].copy(), "windows": windows}
 
 
-ALTERED: tuple[Callable[[Series], Series], ...] = (noisy, turned_over, thinned, stretched, begun_later, backwards)
+ALTERED: tuple[Callable[[Series], Series], ...] = (
+    noisy,
+    turned_over,
+    thinned,
+    averaged,
+    stretched,
+    begun_later,
+    backwards,
+)
 
 
 def main() -> int:
