@@ -15,6 +15,7 @@ from agent.contracts import Collector, CollectorContext
 from agent.model import Kind, Series
 from agent.testing.open_files import open_files
 from agent.testing.recorder import FakeCollectorContext, ListRecorder, collect
+from agent.testing.requirement import require
 
 __all__ = ["CollectorReport", "check_collector"]
 
@@ -83,7 +84,7 @@ async def check_collector(
     finally:
         context.close()
     leaked = open_files() - before
-    _require(not leaked, f"close() left files open: {sorted(leaked)}")
+    require(not leaked, f"close() left files open: {sorted(leaked)}")
     for series in seen:
         _check_series(series)
     if readme is not None:
@@ -92,7 +93,7 @@ async def check_collector(
 
 
 async def _ticks(collector: Collector, context: FakeCollectorContext, count: int) -> dict[Series, float]:
-    _require(isinstance(collector, Collector), f"the factory gives something with collect(out) (got {collector!r:.80})")
+    require(isinstance(collector, Collector), f"the factory gives something with collect(out) (got {collector!r:.80})")
     seen: dict[Series, float] = {}
     for _ in range(count):
         recorder = await collect(collector)
@@ -115,36 +116,31 @@ async def _close(collector: Collector) -> None:
 def _check_samples(recorder: ListRecorder) -> None:
     keys = [series.key for series, _ in recorder.samples]
     twice = {str(series) for series, _ in recorder.samples if keys.count(series.key) > 1}
-    _require(not twice, f"recorded more than once in a tick: {sorted(twice)}")
+    require(not twice, f"recorded more than once in a tick: {sorted(twice)}")
     for series, value in recorder.samples:
-        _require(isinstance(value, Real), f"{series}: a value is a number (got {value!r:.80})")
-        _require(not isinf(value), f"{series}: a value is finite, or NaN for no sample (got {value!r})")
+        require(isinstance(value, Real), f"{series}: a value is a number (got {value!r:.80})")
+        require(not isinf(value), f"{series}: a value is finite, or NaN for no sample (got {value!r})")
         if series.unit == "ratio" and series.kind is Kind.GAUGE and not isnan(value):
-            _require(0 <= value <= 1, f"{series}: a ratio lies within 0..1 (got {value!r})")
+            require(0 <= value <= 1, f"{series}: a ratio lies within 0..1 (got {value!r})")
 
 
 def _check_series(series: Series) -> None:
     suffix = SUFFIX_BY_UNIT.get(series.unit, "")
-    _require(series.name.endswith((suffix, "_total")), f"{series}: a name in {series.unit!r} ends in {suffix!r}")
+    require(series.name.endswith((suffix, "_total")), f"{series}: a name in {series.unit!r} ends in {suffix!r}")
     if series.kind is Kind.RATE:
         per_second = series.unit in {"ratio", "cores"} or series.unit.endswith("/s")
-        _require(per_second, f"{series}: the unit of a RATE is per second, or a ratio (got {series.unit!r})")
+        require(per_second, f"{series}: the unit of a RATE is per second, or a ratio (got {series.unit!r})")
 
 
 def _check_documented(seen: Iterable[Series], readme: Path) -> None:
     rows = _ROW.findall(readme.read_text(encoding="utf-8"))
     documented = {name: (kind, unit) for name, kind, unit in rows}
     for series in seen:
-        _require(series.name in documented, f"{readme} has no row for `{series.name}`")
+        require(series.name in documented, f"{readme} has no row for `{series.name}`")
         told, is_so = documented[series.name], (series.kind.value, series.unit)
-        _require(told == is_so, f"{readme} says of `{series.name}` {told}, and it is {is_so}")
+        require(told == is_so, f"{readme} says of `{series.name}` {told}, and it is {is_so}")
 
 
 def _as_context(context: FakeCollectorContext) -> CollectorContext:
     """A fake is a context; this line is where the type checker holds it to that."""
     return context
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.contracts import Detector
+from agent.testing.requirement import require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def _nasty(ticks: int) -> FloatArray:
 
 
 def _run(detector: Detector, data: FloatArray, slots: NDArray[np.int64] | None = None) -> DetectorReport:
-    _require(isinstance(detector, Detector), f"the factory gives a detector (got {detector!r:.80})")
+    require(isinstance(detector, Detector), f"the factory gives a detector (got {detector!r:.80})")
     rows = np.arange(data.shape[1]) if slots is None else slots
     results = [_tick(detector, rows, values) for values in data]
     return DetectorReport(np.array([score for score, _ in results]), np.array([alert for _, alert in results]))
@@ -96,15 +97,15 @@ def _tick(detector: Detector, slots: NDArray[np.int64], values: FloatArray) -> t
     given = slots.copy(), values.copy()
     score, alert = detector.learn_and_score(slots, values)
     untouched = np.array_equal(slots, given[0]) and np.array_equal(values, given[1], equal_nan=True)
-    _require(untouched, "it leaves its arguments as they are")
+    require(untouched, "it leaves its arguments as they are")
     right_shape = score.shape == alert.shape == values.shape
-    _require(right_shape, f"one score and one alert a value (got {score.shape} and {alert.shape} for {values.shape})")
-    _require(score.dtype == np.float64, f"scores are float64 (got {score.dtype})")
-    _require(alert.dtype == np.bool_, f"alerts are bool (got {alert.dtype})")
+    require(right_shape, f"one score and one alert a value (got {score.shape} and {alert.shape} for {values.shape})")
+    require(score.dtype == np.float64, f"scores are float64 (got {score.dtype})")
+    require(alert.dtype == np.bool_, f"alerts are bool (got {alert.dtype})")
     has_score = ~np.isnan(score)
-    _require(bool(((score[has_score] >= 0) & (score[has_score] <= 1)).all()), f"scores lie within 0..1 (got {score})")
-    _require(not (alert & ~has_score).any(), "what has no score does not alert")
-    _require(not (has_score & np.isnan(values)).any(), "a missing value has no score")
+    require(bool(((score[has_score] >= 0) & (score[has_score] <= 1)).all()), f"scores lie within 0..1 (got {score})")
+    require(not (alert & ~has_score).any(), "what has no score does not alert")
+    require(not (has_score & np.isnan(values)).any(), "a missing value has no score")
     return np.array(score), np.array(alert)
 
 
@@ -118,7 +119,7 @@ def _check_missing(detector: Detector, data: FloatArray) -> None:
 def _check_constants(detector: Detector, ticks: int) -> None:
     report = _run(detector, np.tile(np.array(_CONSTANTS), (ticks, 1)))
     loud = [value for value, alerts in zip(_CONSTANTS, report.alerts.T, strict=True) if alerts.any()]
-    _require(not loud, f"a constant series never alerts (these did: {loud})")
+    require(not loud, f"a constant series never alerts (these did: {loud})")
 
 
 def _check_independence(make: Callable[[], Detector], data: FloatArray, report: DetectorReport) -> None:
@@ -138,8 +139,8 @@ def _check_forgetting(make: Callable[[], Detector], data: FloatArray) -> None:
     second = _run(detector, np.vstack((data[:1, whole], data[half + 1 :])))
     fresh = _run(make(), np.vstack((data[:1, [0, 2]], data[half + 1 :][:, [0, 2]])), np.array([0, 2]))
     same = np.array_equal(np.isnan(second.scores[:8, [0, 2]]), np.isnan(fresh.scores[:8]))
-    _require(same and len(first.scores) == half, "a forgotten row starts afresh")
-    _require(
+    require(same and len(first.scores) == half, "a forgotten row starts afresh")
+    require(
         bool(not np.isnan(second.scores[0, [1, 3]]).all()) or bool(np.isnan(first.scores[-1, [1, 3]]).all()),
         "others go on",
     )
@@ -153,18 +154,13 @@ def _check_size(detector: Detector, bytes_per_series: float) -> None:
     if size is None:
         return
     before = size()
-    _require(before <= 1000 * bytes_per_series, f"at most {bytes_per_series:.0f} B a series (got {before / 1000:.0f})")
+    require(before <= 1000 * bytes_per_series, f"at most {bytes_per_series:.0f} B a series (got {before / 1000:.0f})")
     for tick in range(20):
         detector.forget(slots)
         detector.learn_and_score(slots, np.full(1000, float(tick)))
-    _require(size() == before, f"rows are reused (grew from {before} to {size()} B)")
+    require(size() == before, f"rows are reused (grew from {before} to {size()} B)")
 
 
 def _require_same(got: DetectorReport, whole: DetectorReport, columns: Any, message: str) -> None:
     same = np.array_equal(got.scores, whole.scores[:, columns], equal_nan=True)
-    _require(same and np.array_equal(got.alerts, whole.alerts[:, columns]), message)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
+    require(same and np.array_equal(got.alerts, whole.alerts[:, columns]), message)

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.contracts import RecoveryMethod, RecoveryOutcome, RecoveryRequest, RecoveryStep
 from agent.testing.context import FakePluginContext
+from agent.testing.requirement import require
 
 __all__ = ["RecoveryReport", "check_recovery"]
 
@@ -48,7 +49,7 @@ async def check_recovery(
     context = context or FakePluginContext()
     try:
         method = factory(config, context)
-        _require(isinstance(method, RecoveryMethod), f"the factory gives a strategy (got {method!r:.80})")
+        require(isinstance(method, RecoveryMethod), f"the factory gives a strategy (got {method!r:.80})")
         outcomes = {name: await _try(name, factory(config, context), context) for name in _CASES}
         await _check_cancellation(factory(config, context), context)
         await _check_many(factory(config, context), context)
@@ -92,9 +93,7 @@ async def _try(case: str, method: RecoveryMethod, context: FakePluginContext) ->
     outcome = await _recover(case, method, request)
     if outcome.step is RecoveryStep.RESOLVED and request.call is not None:
         is_given = any(outcome.value is one for one in means.given)
-        _require(
-            is_given, f"{case}: RESOLVED hands on what the call or its substitute gave (got {outcome.value!r:.80})"
-        )
+        require(is_given, f"{case}: RESOLVED hands on what the call or its substitute gave (got {outcome.value!r:.80})")
     return outcome
 
 
@@ -142,7 +141,7 @@ async def _check_cancellation(method: RecoveryMethod, context: FakePluginContext
         return
     recovering.cancel()
     await asyncio.wait({recovering}, timeout=PATIENCE_S)
-    _require(recovering.cancelled(), "cancellation passes through it")
+    require(recovering.cancelled(), "cancellation passes through it")
 
 
 async def _check_many(method: RecoveryMethod, context: FakePluginContext) -> None:
@@ -152,12 +151,7 @@ async def _check_many(method: RecoveryMethod, context: FakePluginContext) -> Non
         means = _Means()
         outcome = await _recover("many", method, _request(context, f"collector:{number}", call=means.works))
         is_own = outcome.step is not RecoveryStep.RESOLVED or any(outcome.value is given for given in means.given)
-        _require(is_own, "many: each is given the result of its own call")
+        require(is_own, "many: each is given the result of its own call")
 
     calls: list[Awaitable[None]] = [one(number) for number in range(50)]
     await asyncio.gather(*calls)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)

@@ -10,6 +10,7 @@ import msgspec
 import tomli
 
 from agent.config.load import HOST_SECTION
+from agent.testing.requirement import require
 
 __all__ = ["check_sample"]
 
@@ -36,15 +37,15 @@ def check_sample(path: Path, kind: str, name: str, config: type[msgspec.Struct] 
     fields = {field.encode_name: field for field in msgspec.structs.fields(config)} if config else {}
     host = set(HOST_SECTION[kind].__struct_encode_fields__) if kind in HOST_SECTION else set()
     where = f"{path}: [{kind}.{name}]"
-    _require(not fields.keys() - told.keys(), f"{where} lacks {sorted(fields.keys() - told.keys())}")
+    require(not fields.keys() - told.keys(), f"{where} lacks {sorted(fields.keys() - told.keys())}")
     unknown = told.keys() - fields.keys() - host
-    _require(not unknown, f"{where} has what the code has not: {sorted(unknown)}")
+    require(not unknown, f"{where} has what the code has not: {sorted(unknown)}")
     for key, field in fields.items():
         if field.required:
-            _require(key in in_force, f"{where}: {key} must be set and stands commented out")
+            require(key in in_force, f"{where}: {key} must be set and stands commented out")
         else:
             default = _plain(field)
-            _require(told[key] == default, f"{where}: {key} is {told[key]!r}, and its default is {default!r}")
+            require(told[key] == default, f"{where}: {key} is {told[key]!r}, and its default is {default!r}")
 
 
 def _section(text: str, kind: str, name: str) -> dict[str, Any]:
@@ -57,8 +58,3 @@ def _plain(field: msgspec.structs.FieldInfo) -> Any:
     """A field's default as TOML would give it."""
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     return list(default) if isinstance(default, tuple) else msgspec.to_builtins(default)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)

@@ -12,6 +12,7 @@ import numpy as np
 
 from agent.contracts import Block, Kept, Sampler
 from agent.resilience.sampler_guard import SamplerGuard
+from agent.testing.requirement import require
 
 __all__ = ["SamplerReport", "check_sampler"]
 
@@ -50,7 +51,7 @@ def check_sampler(make: Callable[[], Sampler]) -> SamplerReport:
     Raises:
         AssertionError: Naming what was wrong.
     """
-    _require(isinstance(made := make(), Sampler), f"the factory gives a sampler (got {made!r:.80})")
+    require(isinstance(made := make(), Sampler), f"the factory gives a sampler (got {made!r:.80})")
     used, room, weight_ratios, calls = 0, 0, [1.0], 0
     for block in _blocks():
         sampler = make()
@@ -93,9 +94,9 @@ def _keep(sampler: Sampler, block: Block, budget: int) -> Kept:
     before = [np.copy(column) for column in _columns(block)]
     faults: list[str] = []
     kept = SamplerGuard(sampler, faults.append).keep(block, budget)
-    _require(not faults, f"{len(block)} points and a budget of {budget}: {''.join(faults)}")
+    require(not faults, f"{len(block)} points and a budget of {budget}: {''.join(faults)}")
     same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, _columns(block), strict=True))
-    _require(same, "it leaves the block as it is")
+    require(same, "it leaves the block as it is")
     return kept
 
 
@@ -111,9 +112,4 @@ def _check_lets_go(sampler: Sampler) -> None:
     _keep(sampler, block, 10)
     del block
     gc.collect()
-    _require(all(array() is None for array in arrays), "it does not keep the block")
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
+    require(all(array() is None for array in arrays), "it does not keep the block")

@@ -15,6 +15,7 @@ from agent.errors import PermanentDelivery
 from agent.model import Batch, Event, Gap, Kind, Level, PointFlag, Record, Series
 from agent.testing.context import FakeSinkContext
 from agent.testing.open_files import open_files
+from agent.testing.requirement import require
 
 __all__ = ["DEFINITIONS", "SinkReport", "check_sink", "sink_records"]
 
@@ -97,16 +98,16 @@ async def check_sink(
         if down is not None:
             await _check_down(factory(down, _as_context(context)), context, deadline_s)
         left = asyncio.all_tasks() - tasks
-        _require(not left, f"close() left tasks: {sorted(task.get_name() for task in left)}")
+        require(not left, f"close() left tasks: {sorted(task.get_name() for task in left)}")
     finally:
         context.close()
     leaked = await _left_open(before)
-    _require(not leaked, f"close() left files open: {sorted(leaked)}")
+    require(not leaked, f"close() left files open: {sorted(leaked)}")
     return SinkReport(tuple(delivered), tuple(context.events))
 
 
 async def _deliveries(sink: Sink, context: FakeSinkContext, deadline_s: float) -> list[Record]:
-    _require(isinstance(sink, Sink), f"the factory gives a sink (got {sink!r:.80})")
+    require(isinstance(sink, Sink), f"the factory gives a sink (got {sink!r:.80})")
     first, second = (sink_records(context.clock.wall_ns() + late_ns) for late_ns in (0, _S))
     after_close = sink_records(context.clock.wall_ns() + 3 * _S)
     context.clock.advance(3.0)
@@ -123,8 +124,8 @@ async def _deliver(sink: Sink, records: list[Record], seq: int, deadline_s: floa
     before = [_copy(record) for record in records]
     async with asyncio.timeout(deadline_s):
         answer: object = await sink.deliver(records, seq)  # type: ignore[func-returns-value]  # what is checked here
-    _require(answer is None, f"deliver() returns None: what comes back is safe (got {answer!r:.80})")
-    _require([_copy(record) for record in records] == before, "it leaves the records as they are")
+    require(answer is None, f"deliver() returns None: what comes back is safe (got {answer!r:.80})")
+    require([_copy(record) for record in records] == before, "it leaves the records as they are")
 
 
 async def _cancel_one(sink: Sink, records: list[Record], seq: int) -> None:
@@ -134,8 +135,8 @@ async def _cancel_one(sink: Sink, records: list[Record], seq: int) -> None:
     was_over = task.done()
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
-    _require(bool(done), "a delivery that is cancelled ends")
-    _require(
+    require(bool(done), "a delivery that is cancelled ends")
+    require(
         was_over or task.cancelled() or task.exception() is None, "a delivery that is cancelled raises nothing else"
     )
 
@@ -179,8 +180,3 @@ def _copy(record: Record) -> tuple[Any, ...]:
 def _as_context(context: FakeSinkContext) -> SinkContext:
     """A fake is a context; this line is where the type checker holds it to that."""
     return context
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
