@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -35,6 +36,8 @@ CREATE TABLE meta (
 INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0, 0);
 PRAGMA user_version = 1;
 """
+_SECOND_BALANCE = "CREATE TABLE IF NOT EXISTS balance (id INTEGER PRIMARY KEY, body BLOB) STRICT"
+_BALANCE = struct.Struct(">6Q")
 
 
 class SpoolUnusable(OSError):
@@ -277,6 +280,7 @@ class SpoolFile:
             self._db.execute(f"PRAGMA {pragma}").fetchall()
         if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
             self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        self._db.execute(_SECOND_BALANCE)
         self._load()
 
     def _load(self) -> None:
@@ -294,7 +298,7 @@ class SpoolFile:
             for frame in overlooked:
                 if frame.lane == Lane.SERIES:
                     series.append(frame)
-                elif frame.id > gone_id and not self._holds(frame.id):
+                elif frame.lane != Lane.BALANCE and frame.id > gone_id and not self._holds(frame.id):
                     self._insert(frame)
             for frame in series if self.last_id > last_id else ():
                 execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, pack(frame)))
@@ -305,13 +309,17 @@ class SpoolFile:
         return self._opened().execute("SELECT 1 FROM record WHERE id = ?", (number,)).fetchone() is not None
 
     def _rebuild(self) -> Found:
-        expected, done_id, numbers = self.totals, self._done_id, self._numbers()
+        numbers = self._numbers()
         if self._db is not None:
             self._db.close()
         moved = self._move_aside()
-        self.last_id, self.totals, self._done_id, self._trim_id = done_id, Totals(), done_id, 0
+        sources = (moved, moved.with_name(moved.name + "-wal"))
+        if not self.last_id:
+            self._recall(sources)
+        expected, done_id = self.totals, self._done_id
+        self.last_id, self.totals, self._trim_id = done_id, Totals(), 0
         self._connect_new(done_id)
-        for source in (moved, moved.with_name(moved.name + "-wal")):
+        for source in sources:
             self._save_from(source, done_id)
         with self._transaction() as execute:
             for row in numbers:
@@ -320,6 +328,17 @@ class SpoolFile:
         holes = last - first + 1 - count if count else 0
         lost = max(expected.records - self.totals.records, holes)
         return Found(self.totals, lost, max(0, expected.points - self.totals.points), str(moved))
+
+    def _recall(self, sources: Iterable[Path]) -> None:
+        """Learn from the second balance what there was, where the first one cannot be read."""
+        balances = (
+            _BALANCE.unpack(frame.payload)
+            for source in sources
+            for frame in _frames_of(source)
+            if frame.lane == Lane.BALANCE
+        )
+        self.last_id, self._done_id, self._trim_id, *totals = max(balances, default=(0,) * 6)
+        self.totals = Totals(*totals)
 
     def _numbers(self) -> list[tuple[int, str, int]]:
         """What the damaged file still tells of numbers that were given."""
@@ -348,7 +367,7 @@ class SpoolFile:
             for frame in _frames_of(source):
                 if frame.lane == Lane.SERIES:
                     execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, pack(frame)))
-                elif frame.id > done_id and not self._holds(frame.id):
+                elif frame.lane != Lane.BALANCE and frame.id > done_id and not self._holds(frame.id):
                     self._insert(frame)
 
     def _insert(self, frame: Frame) -> None:
@@ -387,10 +406,7 @@ class SpoolFile:
             try:
                 database.execute("BEGIN IMMEDIATE")
                 yield database.execute
-                database.execute(
-                    "UPDATE meta SET last_id = ?, done_id = ?, trim_id = ?, records = ?, points = ?, bytes = ?",
-                    (self.last_id, self._done_id, self._trim_id, *self.totals),
-                )
+                self._note_balance(database)
                 database.execute("COMMIT")
             except BaseException:
                 self.totals, self.last_id, self._done_id, self._trim_id = before
@@ -399,6 +415,15 @@ class SpoolFile:
                 with suppress(sqlite3.Error):
                     database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 raise
+
+    def _note_balance(self, database: sqlite3.Connection) -> None:
+        """Twice, on different pages, the second time as bytes that are found without anything around them."""
+        balance = (self.last_id, self._done_id, self._trim_id, *self.totals)
+        database.execute(
+            "UPDATE meta SET last_id = ?, done_id = ?, trim_id = ?, records = ?, points = ?, bytes = ?", balance
+        )
+        body = pack(Frame(self.last_id, 0, 0, Lane.BALANCE, "", _BALANCE.pack(*balance)))
+        database.execute("INSERT OR REPLACE INTO balance VALUES (1, ?)", (body,))
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

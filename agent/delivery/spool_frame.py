@@ -22,6 +22,8 @@ class Lane:
     CRITICAL = 1
     SERIES = 2
     """Definitions; they go with the last record that needs them."""
+    BALANCE = 3
+    """How much there is, once more, so that what is lost can be counted; never a record."""
 
 
 class Frame(NamedTuple):
