@@ -1,4 +1,4 @@
-/* Light, dark or as the system has it, remembered by the browser. No module: it runs before anything is drawn, so that nothing flashes. */
+/** Light, dark or as the system has it, remembered by the browser. No module: it runs before anything is drawn, so that nothing flashes. */
 (() => {
   const KEY = "rebellion.theme";
   const CHOICES = ["system", "light", "dark"];
