@@ -7,7 +7,8 @@ import sqlite3
 import pytest
 
 from agent.delivery.spool_bounds import SpoolBounds, keep_within
-from agent.delivery.spool_file import FILE_NAME, SpoolFile, SpoolUnusable
+from agent.delivery.spool_database import FILE_NAME, SpoolUnusable
+from agent.delivery.spool_file import SpoolFile
 from agent.delivery.spool_frame import Frame, Lane, carve, pack, unpack
 
 SIZE = 1500
