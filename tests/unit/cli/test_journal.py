@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -62,17 +61,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def log(journal: Journal, tmp_path: Path) -> Iterator[structlog.typing.FilteringBoundLogger]:
     """The log of a process whose standard error leads to the journal."""
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
     with (tmp_path / "stderr").open("w") as stream:
         status = os.fstat(stream.fileno())
         there = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
         configure_logs(LogSection(level="debug"), there, stream, str(journal.path))
         yield structlog.get_logger()
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
 
 
 def test_event_arrives_with_priority_message_and_a_field_for_each_fact(

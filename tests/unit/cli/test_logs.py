@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,21 +18,15 @@ Start = Callable[..., io.StringIO]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Set up logging into a text buffer, and undo it afterwards."""
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
+def start() -> Start:
+    """Set up logging into a text buffer."""
     stream = io.StringIO()
 
     def begin(**section: str) -> io.StringIO:
         configure_logs(LogSection(**section), {}, stream)
         return stream
 
-    yield begin
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
+    return begin
 
 
 def test_json_lines_carry_event_level_time_and_facts(start: Start) -> None:
