@@ -201,8 +201,8 @@ class HostHealth:
 
     def _anomalies(self, cast: _Cast, batch: Batch) -> Iterator[Loss]:
         """The share of a subsystem's series that are anomalous, smoothed over some 30 s."""
-        flags = () if batch.flags is None else (batch.flags & PointFlag.ANOMALOUS.value).nonzero()[0].tolist()
-        flagged = Counter(cast.subsystems[place] for place in flags)
+        marked = () if batch.flags is None else zip(cast.subsystems, batch.flags.tolist(), strict=True)
+        flagged = Counter(subsystem for subsystem, flags in marked if flags & PointFlag.ANOMALOUS.value)
         for subsystem, count in cast.sizes.items():
             was = self._anomalous.get(subsystem, 0.0)
             now = self._anomalous[subsystem] = was + SMOOTHING * (flagged[subsystem] / count - was)
