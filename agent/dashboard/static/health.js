@@ -8,8 +8,8 @@ export const HEALTH_WORDS = { offline: "Offline", silent: "Silent", degraded: "D
 
 /** A connected agent from which nothing came for this long is silent. */
 const SILENT_S = 15;
-/** A host whose own score, 0 (bad) to 100, is below this is degraded, whatever its breakers do. */
-const DEGRADED_SCORE = 60;
+/** A host whose own score, 0 (bad) to 100, is below this is degraded: where its events leave the word `good`. */
+const DEGRADED_SCORE = 80;
 
 /**
  * @param {{connected: boolean, last_seen_s: number, health_score?: number|null}} agent
