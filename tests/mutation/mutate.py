@@ -1,10 +1,10 @@
 """Do the breaker's tests notice when the breaker is wrong? Changes it in one place at a time and runs them.
 
     python tests/mutation/mutate.py            all changes, some minutes
-    python tests/mutation/mutate.py --short    a fixed sample, under a minute
+    python tests/mutation/mutate.py --short    a fixed sample, some two minutes
 
-Exit code 0 when at least 95 % of the changes were noticed. A change that makes the tests hang counts as noticed: when they take
-three times as long as on the unchanged program.
+Exit code 0 when at least 95 % of the changes were noticed, 85 % of the sample. A change that makes the
+tests hang counts as noticed: when they take three times as long as on the unchanged program.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ LAST = ("machine", "threads")
 """The slow ones come last."""
 
 NOTICED_GOAL = 0.95
+SAMPLE_GOAL = 0.85
+"""Of some 45, one share in a hundred falls below this by chance alone when 95 % of all are noticed."""
 MIN_TIME_LIMIT_S = 20.0
 
 
@@ -144,8 +146,9 @@ def main() -> int:
             if not is_dead:
                 print(f"survived  {mutant.module}:{mutant.line}  {mutant.change}", flush=True)
     ratio = noticed / len(mutants)
-    print(f"{noticed} of {len(mutants)} noticed, {100 * ratio:.1f} % (goal {100 * NOTICED_GOAL:.0f} %)")
-    return 0 if ratio >= NOTICED_GOAL else 1
+    goal = SAMPLE_GOAL if arguments.short else NOTICED_GOAL
+    print(f"{noticed} of {len(mutants)} noticed, {100 * ratio:.1f} % (goal {100 * goal:.0f} %)")
+    return 0 if ratio >= goal else 1
 
 
 if __name__ == "__main__":
