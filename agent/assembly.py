@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent.config.loaded import CollectorInstance, LoadedConfig, SinkInstance
     from agent.config.schema import BreakerSection, BufferSection, PolicySection, SpoolSection, TransformerSection
 
-__all__ = ["Assembly", "make_analysis", "make_columns", "make_rng"]
+__all__ = ["Assembly", "breaker_settings", "make_analysis", "make_columns", "make_rng"]
 
 MAX_COLLECT_DEADLINE_S = 5.0
 CRITICAL_COLLECTOR = "agent"
@@ -165,20 +165,7 @@ class Assembly:
         return made
 
     def _breaker(self, target: str, section: BreakerSection, deadline_s: float) -> Breaker:
-        settings = BreakerSettings(
-            consecutive_failures=section.consecutive_failures or None,
-            failure_ratio=section.failure_ratio,
-            min_calls=section.min_calls,
-            window_calls=section.window_calls,
-            slow_call_s=None,
-            open_s=section.open_s,
-            backoff_factor=section.backoff_factor,
-            max_open_s=section.max_open_s,
-            jitter_ratio=section.jitter_ratio,
-            probes=section.probes,
-            probe_lease_s=2 * deadline_s,
-            max_half_open_s=0.0,
-        )
+        settings = breaker_settings(section, deadline_s)
         breaker = Breaker(target, settings, clock=self._shared.clock, rng=self._shared.rng, deliver=deliver_now)
         breaker.add_listener(self._report_breaker)
         self._shared.breakers.adopt(breaker)
@@ -238,6 +225,24 @@ def make_columns(section: TransformerSection) -> Columns:
     from agent.array_columns import ArrayColumns
 
     return ArrayColumns()
+
+
+def breaker_settings(section: BreakerSection, deadline_s: float) -> BreakerSettings:
+    """The breaker of a collector or sink; a probe may take as long as two calls, `deadline_s` each (> 0)."""
+    return BreakerSettings(
+        consecutive_failures=section.consecutive_failures or None,
+        failure_ratio=section.failure_ratio,
+        min_calls=section.min_calls,
+        window_calls=section.window_calls,
+        slow_call_s=None,
+        open_s=section.open_s,
+        backoff_factor=section.backoff_factor,
+        max_open_s=section.max_open_s,
+        jitter_ratio=section.jitter_ratio,
+        probes=section.probes,
+        probe_lease_s=2 * deadline_s,
+        max_half_open_s=0.0,
+    )
 
 
 def make_analysis(loaded: LoadedConfig, shared: Shared) -> Analysis | None:

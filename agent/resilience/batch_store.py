@@ -11,7 +11,7 @@ import numpy as np
 
 from agent.contracts import Block, Kept
 from agent.model import Batch, PointFlag
-from agent.resilience.batch_size import ROW_BYTES, batch_bytes
+from agent.resilience.batch_size import ROW_BYTES, BatchMeasures, batch_bytes
 from agent.resilience.ledger import Dropped
 from agent.resilience.line_bounds import line_bounds, rounded_up
 from agent.resilience.sampler_guard import SamplerGuard
@@ -59,7 +59,7 @@ class _Stretch:
     is_last: bool
 
 
-class BatchStore:
+class BatchStore(BatchMeasures):
     """`Store` of batches: packed segments, then the newest batches as they came."""
 
     def __init__(self) -> None:
@@ -75,18 +75,6 @@ class BatchStore:
             segment = self._segments[0]
             return float(segment.monotonic_s[segment.head])
         return self._fresh[0].monotonic_s if self._fresh else None
-
-    def stamp_of(self, item: Batch, /) -> float:
-        return item.monotonic_s
-
-    def points_of(self, item: Batch, /) -> int:
-        return item.points
-
-    def points_of_all(self, items: Sequence[Batch], /) -> int:
-        return sum(item.points for item in items)
-
-    def bytes_of(self, item: Batch, /) -> int:
-        return batch_bytes(item)
 
     def dropped(self, item: Batch, /) -> Dropped:
         critical, bulk = flagged(item.flags, PointFlag.CRITICAL), flagged(item.flags, PointFlag.BULK)

@@ -9,7 +9,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Batch, PointFlag
-from agent.resilience.batch_size import batch_bytes
+from agent.resilience.batch_size import BatchMeasures, batch_bytes
 from agent.resilience.ledger import Dropped
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PlainStore", "picked_points"]
 
 
-class PlainStore:
+class PlainStore(BatchMeasures):
     """`Store` of batches that asks no sampler: when there are too many, the oldest lose all but their critical points."""
 
     def __init__(self) -> None:
@@ -34,18 +34,6 @@ class PlainStore:
     @property
     def is_compacting(self) -> bool:
         return False
-
-    def stamp_of(self, item: Batch, /) -> float:
-        return item.monotonic_s
-
-    def points_of(self, item: Batch, /) -> int:
-        return item.points
-
-    def points_of_all(self, items: Sequence[Batch], /) -> int:
-        return sum(item.points for item in items)
-
-    def bytes_of(self, item: Batch, /) -> int:
-        return batch_bytes(item)
 
     def dropped(self, item: Batch, /) -> Dropped:
         critical, bulk = (_count(item, flag) for flag in (PointFlag.CRITICAL, PointFlag.BULK))

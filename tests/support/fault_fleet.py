@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import structlog
 
+from agent.assembly import breaker_settings
 from agent.clock import Clock
 from agent.config.schema import SinkBreakerSection
 from agent.contracts import Block, Kept, RecoveryOutcome, RecoveryRequest, RecoveryStep
 from agent.delivery.sender import Sender, SenderSettings
 from agent.model import Batch, Series
-from agent.resilience.breaker import Breaker, BreakerSettings
+from agent.resilience.breaker import Breaker
 from agent.resilience.buffer import BatchBuffer, BufferSettings
 from plugins.sinks.websocket import Config, websocket
 
 __all__ = ["KeepNothing", "Member", "NoRecovery", "peak_to_mean", "tick"]
 
 SLOT_S = 0.1
+DEADLINE_S = 15.0
+"""Of a delivery, as shipped."""
 
 
 class NoRecovery:
@@ -61,7 +64,7 @@ class Member:
             self.name,
             self.sink,
             BatchBuffer(self.name, BufferSettings(), KeepNothing(), clock=clock),
-            breaker=Breaker(self.name, _breaker_settings(), clock=clock, rng=self.rng),
+            breaker=Breaker(self.name, breaker_settings(SinkBreakerSection(), DEADLINE_S), clock=clock, rng=self.rng),
             recovery=NoRecovery(),
             settings=SenderSettings(),
             clock=clock,
@@ -75,24 +78,6 @@ class Member:
     def emit(self, kind: str, *_: object, **__: object) -> None:
         if kind == "link.opened":
             self._on_open()
-
-
-def _breaker_settings() -> BreakerSettings:
-    """As `agent.assembly` makes them of a configuration that says nothing."""
-    section = SinkBreakerSection()
-    return BreakerSettings(
-        consecutive_failures=section.consecutive_failures,
-        failure_ratio=section.failure_ratio,
-        min_calls=section.min_calls,
-        window_calls=section.window_calls,
-        slow_call_s=None,
-        open_s=section.open_s,
-        backoff_factor=section.backoff_factor,
-        max_open_s=section.max_open_s,
-        jitter_ratio=section.jitter_ratio,
-        probes=section.probes,
-        max_half_open_s=0.0,
-    )
 
 
 def tick(clock: Clock, series_count: int, value: float) -> Batch:
