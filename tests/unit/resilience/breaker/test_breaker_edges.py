@@ -124,6 +124,15 @@ def test_a_saved_state_counts_up_to_the_longest_wait_after_it_was_saved(rig, clo
     assert [event.reason for event in later.events] == ["restored"] * is_taken
 
 
+def test_a_restored_failure_is_cut_to_five_hundred_characters(rig):
+    saved = rig()
+    saved.trip()
+    state = {**saved.breaker.export_state(), "last_failure": "x" * 1000}
+    later = rig()
+    assert later.breaker.restore_state(state)
+    assert later.breaker.snapshot().last_failure == "x" * 500
+
+
 def test_waits_grow_by_the_factor_up_to_the_cap_and_stay_inside_the_jitter():
     settings = BreakerSettings(open_s=10.0, backoff_factor=2.0, max_open_s=60.0, jitter_ratio=0.2)
     backoff = Backoff(settings, random.Random(3))
@@ -135,6 +144,7 @@ def test_waits_grow_by_the_factor_up_to_the_cap_and_stay_inside_the_jitter():
         column = [row[place] for row in waits]
         assert min(column) >= 0.8 * middle_s
         assert max(column) <= 1.2 * middle_s
+        assert max(column) - min(column) > 0.35 * middle_s
         assert sum(column) / len(column) == pytest.approx(middle_s, rel=0.03)
 
 

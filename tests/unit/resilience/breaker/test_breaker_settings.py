@@ -120,3 +120,18 @@ def test_a_breaker_needs_a_name(clock):
 def test_equal_settings_are_equal():
     assert BreakerSettings(probes=2) == BreakerSettings(probes=2)
     assert BreakerSettings(probes=2) != BreakerSettings(probes=3)
+
+
+def test_the_settings_as_shipped():
+    shipped = BreakerSettings()
+    assert (shipped.failure_ratio, shipped.min_calls, shipped.window_calls, shipped.window_s) == (0.5, 10, 100, None)
+    assert (shipped.consecutive_failures, shipped.slow_call_s, shipped.slow_ratio) == (None, 10.0, 0.8)
+    assert (shipped.open_s, shipped.backoff_factor, shipped.max_open_s, shipped.jitter_ratio) == (5.0, 2.0, 120.0, 0.2)
+    assert (shipped.probes, shipped.concurrent_probes, shipped.probe_lease_s, shipped.lease_s) == (3, 1, None, 20.0)
+    assert (shipped.expired_probe_fails, shipped.counts_open_errors) == (True, False)
+    assert (shipped.max_half_open_s, shipped.after_half_open, shipped.soft_reset_s) == (60.0, CircuitState.OPEN, None)
+
+
+@pytest.mark.parametrize(("slow_call_s", "lease_s"), [(None, 5.0), (1.0, 5.0), (2.5, 5.0), (2.6, 5.2)])
+def test_a_probe_may_take_twice_a_slow_call_but_at_least_five_seconds(slow_call_s, lease_s):
+    assert BreakerSettings(slow_call_s=slow_call_s).lease_s == lease_s

@@ -187,6 +187,14 @@ def test_reset_by_name_and_of_all():
     assert two.state is CLOSED
 
 
+def test_the_settings_as_shipped():
+    shipped = WebSocketBreakerSettings()
+    assert (shipped.max_failures, shipped.reset_timeout, shipped.exponential_backoff_factor) == (3, 30.0, 1.5)
+    assert (shipped.max_reset_timeout, shipped.half_open_max_trials) == (None, 1)
+    assert (shipped.jitter_ratio, shipped.trial_timeout) == (0.0, 60.0)
+    assert (shipped.engine().probe_lease_s, shipped.engine().max_half_open_s) == (60.0, 0.0)
+
+
 def test_made_directly_it_has_a_clock_and_chance_of_its_own():
     breaker = WebSocketCircuitBreaker()
     breaker.record_failure()
