@@ -96,6 +96,7 @@ async def test_a_store_that_takes_no_writing_stops_neither_hub_nor_upkeep(tmp_pa
             await until(lambda: opened[0]._connection.execute("SELECT count(*) FROM batch").fetchone() == (0,))
             assert await values(hub) == [float(number) for number in range(21)]
             assert (await fetch(hub.page + "healthz"))[0] == 200
+            await until(lambda: any(entry["event"] == "store.recovered" for entry in logs))
             await sink.close()
     told = [entry["event"] for entry in logs if entry["event"].startswith("store.") and "upkeep" not in entry["event"]]
     assert told == ["store.failed", "store.recovered"]

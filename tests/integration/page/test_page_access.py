@@ -88,8 +88,13 @@ async def test_nothing_stands_in_anybodys_way(hub, open_page, axe, screenshots, 
 
 
 async def test_colours_are_the_systems_until_somebody_chooses_and_are_remembered(hub, open_page):
-    look = """() => [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor,
-        document.getElementById("theme").getAttribute("aria-label")]"""
+    look = """async () => {
+        const frame = () => new Promise((done) => requestAnimationFrame(done));
+        await frame();
+        await frame();
+        return [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor,
+            document.getElementById("theme").getAttribute("aria-label")];
+    }"""
     async with open_page(hub.url, dark=True) as watched:
         page = watched.page
         dark = ["dark", "rgb(11, 16, 24)"]

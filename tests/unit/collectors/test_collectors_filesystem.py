@@ -85,7 +85,7 @@ async def test_a_dead_mount_is_not_asked_again_until_it_answers(tmp_path, monkey
     monkeypatch.setattr(os, "statvfs", statvfs)
     lines = f"/dev/a {alive} ext4 rw 0 0\nserver:/x {dead} nfs4 rw 0 0\n"
     proc = write(tmp_path / "proc", {"self/mounts": lines})
-    config = FilesystemConfig(proc_dir=proc, mount_deadline_s=0.05, skip_mounts=())
+    config = FilesystemConfig(proc_dir=proc, mount_deadline_s=0.4, skip_mounts=())
     filesystems = Filesystems(config, collector_context)
     is_alive, is_dead = (f'filesystem_responding{{mount="{path}"}}' for path in (alive, dead))
     for _ in range(2):
@@ -122,7 +122,7 @@ async def test_a_mount_that_fails_shows_as_not_responding_and_a_device_shows_onc
 
 async def test_a_mount_that_is_known_to_hang_is_not_waited_for_again(mounted, hanging, monkeypatch):
     hanging.points = {"/dead"}
-    filesystems = mounted("/dev/a / ext4", "server:/x /dead nfs4", mount_deadline_s=0.05)
+    filesystems = mounted("/dev/a / ext4", "server:/x /dead nfs4", mount_deadline_s=0.4)
     assert responding(await collect(filesystems)) == {"/": 1, "/dead": 0}
     monkeypatch.setattr(filesystems, "_deadline_s", None)
     assert responding(await collect(filesystems)) == {"/": 1, "/dead": 0}
@@ -136,7 +136,7 @@ async def test_half_the_interval_is_the_longest_wait(collector_context):
 async def test_a_mount_that_was_taken_away_while_it_hung_is_asked_when_it_comes_back(mounted, hanging):
     hanging.points = {"/dead"}
     lines = ("/dev/a / ext4", "server:/x /dead nfs4")
-    filesystems = mounted(*lines, mount_deadline_s=0.05)
+    filesystems = mounted(*lines, mount_deadline_s=0.4)
     await collect(filesystems)
     mounted(lines[0])
     assert responding(await collect(filesystems)) == {"/": 1}
