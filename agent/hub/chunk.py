@@ -132,9 +132,10 @@ def decode(blob: bytes, wanted: Sequence[int] | None = None) -> Chunk:
     Raises:
         ChunkDamaged: The blob is not what was written.
     """
-    if len(blob) < _CHECKSUM.size or _CHECKSUM.unpack_from(blob)[0] != zlib.crc32(blob[_CHECKSUM.size :]):
+    data = memoryview(blob)[_CHECKSUM.size :]
+    if len(blob) < _CHECKSUM.size or _CHECKSUM.unpack_from(blob)[0] != zlib.crc32(data):
         raise ChunkDamaged(f"a chunk of {len(blob)} bytes does not match its checksum")
-    stored = _DECODER.decode(blob[_CHECKSUM.size :])
+    stored = _DECODER.decode(data)
     ids = np.cumsum(_unpacked(stored.ids)).astype(np.uint32)
     times = np.cumsum(np.cumsum(_unpacked(stored.times)))
     series = np.arange(len(ids)) if wanted is None else np.flatnonzero(np.isin(ids, np.array(wanted, np.uint32)))
@@ -209,9 +210,10 @@ def _read(blocks: list[bytes], series: NDArray[np.intp], series_count: int, tick
     block_of = series // _BLOCK_SERIES
     for block in np.unique(block_of):
         rows = min(_BLOCK_SERIES, series_count - block * _BLOCK_SERIES)
-        changes = _unshuffled(blocks[block]).reshape(rows, tick_count)
         mine = np.flatnonzero(block_of == block)
-        made[mine] = np.bitwise_xor.accumulate(changes[series[mine] - block * _BLOCK_SERIES], axis=1)
+        planes = _planes(blocks[block]).reshape(8, rows, tick_count)[:, series[mine] - block * _BLOCK_SERIES]
+        changes = _words(planes.reshape(8, -1)).reshape(-1, tick_count)
+        made[mine] = np.bitwise_xor.accumulate(changes, axis=1)
     return made.view(np.float64)
 
 
@@ -224,7 +226,7 @@ def _packed(numbers: Times) -> bytes:
 
 
 def _unpacked(data: bytes) -> Times:
-    return _unshuffled(data).view(np.int64)
+    return _words(_planes(data)).view(np.int64)
 
 
 def _shuffled(words: NDArray[np.uint64]) -> bytes:
@@ -232,6 +234,9 @@ def _shuffled(words: NDArray[np.uint64]) -> bytes:
     return zlib.compress(np.ascontiguousarray(planes).tobytes(), 1)
 
 
-def _unshuffled(data: bytes) -> NDArray[np.uint64]:
-    planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
+def _planes(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
+
+
+def _words(planes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(planes.T).reshape(-1).view(np.uint64)

@@ -42,7 +42,7 @@ def stored_forecast(reader: StoreReader, agent_id: int, text: str, now_ns: int, 
         BadQuery: The agent has no such series; none of its points is that young.
         TooManyPoints: There are more than may be read at a time.
     """
-    rows = [row for row in reader.series(agent_id, text.partition("{")[0]) if row.text == text]
+    rows = reader.series(agent_id, text=text)
     if not rows:
         raise BadQuery(404, f"the agent has no series {text!r}")
     history_s = min(max(HISTORY_RATIO * horizon_s, MIN_HISTORY_S), MAX_HISTORY_S)

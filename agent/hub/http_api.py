@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -15,11 +15,13 @@ from agent.dashboard.answers import TEXT, Answer, BadQuery, Query, json_answer, 
 from agent.hub.fleet import Fleet, FleetAgent
 from agent.hub.forecasting import horizon_of, stored_forecast
 from agent.hub.series_queries import SeriesQueries
-from agent.hub.store import SeriesRow, StoreReader, TooManyPoints
+from agent.hub.store import EventRow, StoreReader, TooManyPoints
 
 __all__ = ["HttpApi"]
 
-T = TypeVar("T")
+Question = Callable[[], Any]
+"""What is left to do of a query once it is understood: runs on the reading thread, in one go, as every change of threads has to
+wait for the loop's turn. Its answer goes out as JSON."""
 
 _MAX_EVENTS = 1000
 _OPTIONAL = ("forecast",)
@@ -52,7 +54,7 @@ class HttpApi:
         self._clock = clock
         self._metrics = metrics
         self._is_healthy = is_healthy
-        self._queries: dict[str, Callable[[Query], Awaitable[Any]]] = {
+        self._queries: dict[str, Callable[[Query], Question]] = {
             "/api/v1/agents": self._agents,
             "/api/v1/series": self._series,
             "/api/v1/query": self._query,
@@ -77,94 +79,62 @@ class HttpApi:
             return Answer(200, self._metrics().encode(), "text/plain; version=0.0.4; charset=utf-8")
         return page(path)
 
-    async def _answer_query(self, query_function: Callable[[Query], Awaitable[Any]], query: Query) -> Answer:
+    async def _answer_query(self, understand: Callable[[Query], Question], query: Query) -> Answer:
         try:
-            found = await query_function(query)
+            question = understand(query)
+            body = await asyncio.get_running_loop().run_in_executor(self._executor, _answered, question)
         except BadQuery as error:
             return json_answer({"error": str(error)}, error.status)
         except TooManyPoints as error:
             return json_answer({"error": str(error)}, 400)
-        return Answer(200, await self._read(msgspec.json.encode, found))
+        return Answer(200, body)
 
-    async def _agents(self, query: Query) -> Any:
-        return {
+    def _agents(self, query: Query) -> Question:
+        found = {
             "agents": self._fleet.describe(),
             "can": [name for name in _OPTIONAL if f"/api/v1/{name}" in self._queries],
         }
+        return lambda: found
 
-    async def _series(self, query: Query) -> Any:
-        agent = self._agent(query)
-        rows = await self._read(self._reader.series, agent.row.agent_id, query.get("name", ""))
-        described = [
-            {"series": row.text, "name": row.name, "labels": row.labels, "unit": row.unit, "kind": row.kind}
-            for row in rows
-        ]
-        return {"agent": agent.row.name, "series": described}
+    def _series(self, query: Query) -> Question:
+        agent, name = self._agent(query), query.get("name", "")
+        return lambda: {"agent": agent.row.name, "series": self._about.known(agent, name)}
 
-    async def _query(self, query: Query) -> Any:
+    def _query(self, query: Query) -> Question:
         agent = self._agent(query)
         text, name = query.get("series", ""), query.get("name", "")
         if bool(text) == bool(name):
             raise BadQuery(400, "exactly one of series= and name= is needed")
         span, step_s = span_ns(query, self._clock.wall_ns()), _step_s(query)
-        rows = await self._rows(agent, text, name)
-        found = await self._read(self._about.values, agent.row.agent_id, rows, span, step_s)
         head: dict[str, Any] = {"agent": agent.row.name} | ({"step_s": step_s} if step_s else {})
-        if text:
-            return {**head, "series": text, **found[0]}
-        results = [{"series": row.text, "labels": row.labels, **one} for row, one in zip(rows, found, strict=True)]
-        return {**head, "name": name, "results": results}
+        return lambda: head | self._about.values(agent, text, name, span, step_s)
 
-    async def _statistics(self, query: Query) -> Any:
-        agent = self._agent(query)
-        text = query.get("series", "")
-        if not text:
-            raise BadQuery(400, "series= is needed")
+    def _statistics(self, query: Query) -> Question:
+        agent, text = self._agent(query), _text(query)
         span = span_ns(query, self._clock.wall_ns())
-        row = (await self._rows(agent, text, ""))[0]
-        found = await self._read(self._about.statistics, agent.row.agent_id, row, span)
-        return {"agent": agent.row.name, "series": text, "from_s": span[0] / 1e9, "to_s": span[1] / 1e9, **found}
+        head = {"agent": agent.row.name, "series": text, "from_s": span[0] / 1e9, "to_s": span[1] / 1e9}
+        return lambda: head | self._about.statistics(agent, text, span)
 
-    async def _latest(self, query: Query) -> Any:
+    def _latest(self, query: Query) -> Question:
         name = query.get("name", "")
         if query.get("agent"):
             agent = self._agent(query)
-            return {"agents": await self._read(self._about.latest, [agent], agent.row.agent_id, name)}
+            return lambda: {"agents": self._about.latest([agent], agent.row.agent_id, name)}
         if not name:
             raise BadQuery(400, "agent= or name= is needed")
-        return {"agents": await self._read(self._about.latest, list(self._fleet), None, name)}
+        agents = list(self._fleet)
+        return lambda: {"agents": self._about.latest(agents, None, name)}
 
-    async def _forecast(self, query: Query) -> Any:
-        agent, text, horizon_s = self._agent(query), query.get("series", ""), horizon_of(query)
-        if not text:
-            raise BadQuery(400, "series= is needed")
-        now_ns = self._clock.wall_ns()
-        found = await self._read(stored_forecast, self._reader, agent.row.agent_id, text, now_ns, horizon_s)
-        return {"agent": agent.row.name, "series": text, **found}
+    def _forecast(self, query: Query) -> Question:
+        agent, text, horizon_s = self._agent(query), _text(query), horizon_of(query)
+        head, now_ns = {"agent": agent.row.name, "series": text}, self._clock.wall_ns()
+        return lambda: head | stored_forecast(self._reader, agent.row.agent_id, text, now_ns, horizon_s)
 
-    async def _events(self, query: Query) -> Any:
+    def _events(self, query: Query) -> Question:
         agent_id = self._agent(query).row.agent_id if query.get("agent") else None
-        from_ns, to_ns = span_ns(query, self._clock.wall_ns())
+        span = span_ns(query, self._clock.wall_ns())
         limit = max(1, min(_MAX_EVENTS, int(number(query, "limit", 200.0))))
-        rows = await self._read(self._reader.events, agent_id, from_ns, to_ns, limit)
-        events = [
-            {
-                "time_s": row.time_ns / 1e9,
-                "agent": row.agent,
-                "kind": row.kind,
-                "component": row.component,
-                "level": row.level,
-                "detail": msgspec.json.decode(row.detail),
-            }
-            for row in rows
-        ]
-        return {"events": events}
-
-    async def _rows(self, agent: FleetAgent, text: str, name: str) -> list[SeriesRow]:
-        rows = await self._read(self._about.rows, agent.row.agent_id, text, name)
-        if not rows:
-            raise BadQuery(404, f"agent {agent.row.name!r} has no series {text or name!r}")
-        return rows
+        return lambda: {"events": [_event(row) for row in self._reader.events(agent_id, *span, limit)]}
 
     def _agent(self, query: Query) -> FleetAgent:
         name = query.get("agent", "")
@@ -175,8 +145,26 @@ class HttpApi:
             raise BadQuery(404, f"no agent {name!r} was ever seen here")
         return agent
 
-    async def _read(self, function: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+
+def _answered(question: Question) -> bytes:
+    return msgspec.json.encode(question())
+
+
+def _text(query: Query) -> str:
+    if text := query.get("series", ""):
+        return text
+    raise BadQuery(400, "series= is needed")
+
+
+def _event(row: EventRow) -> dict[str, Any]:
+    return {
+        "time_s": row.time_ns / 1e9,
+        "agent": row.agent,
+        "kind": row.kind,
+        "component": row.component,
+        "level": row.level,
+        "detail": msgspec.json.decode(row.detail),
+    }
 
 
 def _step_s(query: Query) -> int:

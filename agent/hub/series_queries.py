@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.dashboard.answers import BadQuery
 from agent.hub.fleet import FleetAgent
 from agent.hub.statistics import Statistics, known_bounds, methods_of, of_points, of_stretches
 from agent.hub.store import Points, SeriesRow, StoreReader, Stretches
@@ -33,32 +34,36 @@ class SeriesQueries:
     def __init__(self, reader: StoreReader) -> None:
         self._reader = reader
 
-    def rows(self, agent_id: int, text: str, name: str) -> list[SeriesRow]:
-        """The one series of that text, or all of that name."""
-        rows = self._reader.series(agent_id, name or text.partition("{")[0])
-        return [row for row in rows if not text or row.text == text]
+    def known(self, agent: FleetAgent, name: str) -> list[Described]:
+        """The agent's series; only those of that name unless it is ""."""
+        return [
+            {"series": row.text, "name": row.name, "labels": row.labels, "unit": row.unit, "kind": row.kind}
+            for row in self._reader.series(agent.row.agent_id, name)
+        ]
 
-    def values(self, agent_id: int, rows: list[SeriesRow], span: Span, step_s: int) -> list[Described]:
-        """Of each series its points or, where a step is given, its stretches.
+    def values(self, agent: FleetAgent, text: str, name: str, span: Span, step_s: int) -> Described:
+        """Of the series of that text, or of each of that name, its points or, where a step is given, its stretches.
 
         Raises:
+            BadQuery: The agent has no such series.
             TooManyPoints: The answer would be too large.
         """
-        ids = [row.series_id for row in rows]
-        if step_s:
-            step_ns = step_s * 1_000_000_000
-            stretches = self._reader.stretches(agent_id, ids, *span, step_ns=step_ns, limit=_MAX_POINTS)
-            return [_stretches(stretches[one]) for one in ids]
-        points = self._reader.points(agent_id, ids, *span, limit=_MAX_POINTS)
-        return [_points(points[one]) for one in ids]
+        rows = self._rows(agent, text, name)
+        found = self._values(agent.row.agent_id, [row.series_id for row in rows], span, step_s)
+        if text:
+            return {"series": text, **found[0]}
+        results = [{"series": row.text, "labels": row.labels, **one} for row, one in zip(rows, found, strict=True)]
+        return {"name": name, "results": results}
 
-    def statistics(self, agent_id: int, row: SeriesRow, span: Span) -> Described:
+    def statistics(self, agent: FleetAgent, text: str, span: Span) -> Described:
         """From points where the time is a day at most and points are still there, else from roll-ups.
 
         Raises:
+            BadQuery: The agent has no such series.
             TooManyPoints: There are more points than an answer may be made of.
         """
-        one, length_s = row.series_id, (span[1] - span[0]) / 1e9
+        agent_id, one = agent.row.agent_id, self._rows(agent, text)[0].series_id
+        length_s = (span[1] - span[0]) / 1e9
         if length_s <= _POINTS_UP_TO_S:
             points = self._reader.points(agent_id, [one], *span, limit=_MAX_POINTS)[one]
             if len(points.values):
@@ -72,6 +77,20 @@ class SeriesQueries:
         """The newest values of these agents, of all series or of those of that name."""
         text_by_id = {row.series_id: row.text for row in self._reader.series(agent_id, name)}
         return [_latest(agent, text_by_id) for agent in agents]
+
+    def _rows(self, agent: FleetAgent, text: str, name: str = "") -> list[SeriesRow]:
+        rows = self._reader.series(agent.row.agent_id, name, text)
+        if not rows:
+            raise BadQuery(404, f"agent {agent.row.name!r} has no series {text or name!r}")
+        return rows
+
+    def _values(self, agent_id: int, series_ids: list[int], span: Span, step_s: int) -> list[Described]:
+        if step_s:
+            step_ns = step_s * 1_000_000_000
+            stretches = self._reader.stretches(agent_id, series_ids, *span, step_ns=step_ns, limit=_MAX_POINTS)
+            return [_stretches(stretches[one]) for one in series_ids]
+        points = self._reader.points(agent_id, series_ids, *span, limit=_MAX_POINTS)
+        return [_points(points[one]) for one in series_ids]
 
 
 def _points(points: Points) -> Described:

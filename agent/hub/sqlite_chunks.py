@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from agent.hub.chunk import Chunk, encode
 
@@ -101,12 +102,13 @@ def chunks_between(
 ) -> list[ChunkRow]:
     """The chunks that are there at that step and hold, or might hold, times with from <= time <= to; oldest first."""
     rows = part.execute(
-        "SELECT id, received_ns, is_loose, data FROM chunk"
+        "SELECT first_ns, id, received_ns, is_loose, data FROM chunk"
         " WHERE agent_id = ? AND level = ? AND last_ns >= ? AND first_ns <= ?"
-        " AND born <= ? AND (dead IS NULL OR dead > ?) AND is_loose >= ? ORDER BY first_ns, id",
+        " AND born <= ? AND (dead IS NULL OR dead > ?) AND is_loose >= ?",
         (agent_id, level.number, from_ns, to_ns, step, step, int(loose_only)),
-    )
-    return [ChunkRow(row[0], row[1], bool(row[2]), row[3]) for row in rows]
+    ).fetchall()
+    rows.sort(key=itemgetter(0, 1))  # SQLite would copy the data to sort: ten times as long as finding it
+    return [ChunkRow(row_id, received_ns, bool(is_loose), data) for _, row_id, received_ns, is_loose, data in rows]
 
 
 def kill(part: sqlite3.Connection, row_ids: Iterable[int], step: int) -> None:

@@ -66,14 +66,14 @@ class SqliteReader:
         rows = self._main.execute(f"SELECT {_AGENT_COLUMNS} FROM agent ORDER BY name")  # noqa: S608 - a constant
         return [AgentRow(agent_id, name, json.loads(labels), *rest) for agent_id, name, labels, *rest in rows]
 
-    def series(self, agent_id: int | None, name: str = "") -> list[SeriesRow]:
-        """See `StoreReader.series`."""
-        rows = self._main.execute(
-            "SELECT id, text, name, labels, unit, kind FROM series"
-            " WHERE (?1 IS NULL OR agent_id = ?1) AND (?2 = '' OR name = ?2) ORDER BY text",
-            (agent_id, name),
-        )
-        return [SeriesRow(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows]
+    def series(self, agent_id: int | None, name: str = "", text: str = "") -> list[SeriesRow]:
+        """See `StoreReader.series`. Only conditions that are asked for stand in the query, so that an index answers it."""
+        asked = {"agent_id": agent_id, "name": name or text.partition("{")[0], "text": text}
+        asked = {column: value for column, value in asked.items() if value}
+        where = " AND ".join(f"{column} = :{column}" for column in asked) or "TRUE"
+        columns = "id, text, name, labels, unit, kind"
+        rows = self._main.execute(f"SELECT {columns} FROM series WHERE {where} ORDER BY text", asked)  # noqa: S608
+        return [SeriesRow(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows.fetchall()]
 
     def points(
         self, agent_id: int, series_ids: Sequence[int], from_ns: int, to_ns: int, *, limit: int

@@ -277,8 +277,8 @@ class StoreReader(Protocol):
 
     def agents(self) -> list[AgentRow]: ...
 
-    def series(self, agent_id: int | None, name: str = "") -> list[SeriesRow]:
-        """The agent's series (None = all agents'), by text; only those of that name unless it is ""."""
+    def series(self, agent_id: int | None, name: str = "", text: str = "") -> list[SeriesRow]:
+        """The agent's series (None = all agents'), by text; only those of that name, and of that text, unless it is ""."""
         ...
 
     def points(

@@ -204,6 +204,14 @@ class StoreSuite:
         assert [row.labels for row in opened.reader.series(opened.ids.agent_id, "cpu_ratio")] == [{"core": "0"}]
         assert len(opened.reader.series(None, "load_1m")) == 2
 
+    def test_a_series_is_found_by_its_text_among_others_of_its_name(self, opened: OpenedStore) -> None:
+        with opened.store.transaction():
+            core1 = SeriesWrite("cpu_ratio", (("core", "1"),), "ratio", "gauge")
+            (expected,) = opened.store.define(opened.ids.agent_id, [core1])
+        found = opened.reader.series(opened.ids.agent_id, text='cpu_ratio{core="1"}')
+        assert [row.series_id for row in found] == [expected]
+        assert opened.reader.series(opened.ids.agent_id, text="cpu_ratio") == []
+
     def test_everything_survives_a_restart(self, opened: OpenedStore, tmp_path: Path) -> None:
         opened.append(opened.batch(1, 1), opened.event(2, gap_points=30))
         opened.keep_up(60)
