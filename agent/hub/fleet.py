@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -62,12 +62,11 @@ class FleetAgent:
         self.text_by_id = {}
         self.score_id = None
 
-    def define(self, store_id: int, text: str) -> None:
-        """Learn what a series of the newest connection is called."""
-        self.text_by_id[store_id] = text
+    def define(self, text_by_id: Mapping[int, str]) -> None:
+        """Learn what series of the newest connection are called."""
+        self.text_by_id.update(text_by_id)
         self.row.series_count = len(self.text_by_id)
-        if text == HEALTH_SERIES:
-            self.score_id = store_id
+        self.score_id = next((one for one, text in text_by_id.items() if text == HEALTH_SERIES), self.score_id)
 
     def health_score(self) -> float | None:
         """How well the host finds itself, 0 (bad) to 100; None when it does not say."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -23,6 +25,7 @@ from agent.protocol.messages import BatchMessage, EventMessage, GapMessage, Reco
 __all__ = ["Inbox"]
 
 NACK_RETRY_S = 2.0
+_SHARED_SERIES_COUNT = 16_384
 
 
 class Inbox:
@@ -89,18 +92,15 @@ class Inbox:
             ProtocolError: The agent has too many.
             StoreError: It could not write them.
         """
-        writes = [
-            SeriesWrite(one.name, tuple(sorted(one.labels.items())), one.unit, one.kind) for one in message.series
-        ]
-        texts = self._quota.series.admit(write.text for write in writes)
+        writes = [_series_write(one.name, tuple(one.labels.items()), one.unit, one.kind) for one in message.series]
+        texts = self._quota.series.admit([write.text for write in writes])
         if texts is None:
             text = f"more than {self._quota.series.limit} different series within a day"
             raise ProtocolError(text, CloseCode.TOO_MANY_SERIES)
         agent_id = self._ids.agent_id
         store_ids = await self._writer.submit(lambda store: store.define(agent_id, writes), owner=agent_id)
-        for one, text, store_id in zip(message.series, texts, store_ids, strict=True):
-            self._store_id[one.id] = store_id
-            self._agent.define(store_id, text)
+        self._store_id.update(zip([one.id for one in message.series], store_ids, strict=True))
+        self._agent.define(dict(zip(store_ids, texts, strict=True)))
         self._translated = (b"", b"")
 
     def submit(self, record: RecordMessage, size_bytes: int) -> None:
@@ -176,9 +176,15 @@ class Inbox:
     def _translate(self, ids: bytes) -> bytes:
         """The store's ids for the connection's. Batches of an agent mostly share one layout, so the last is kept."""
         if ids != self._translated[0]:
-            stored = b"".join(self._store_id[one].to_bytes(4, "little") for one in unpack_ids(ids))
-            self._translated = (ids, stored)
+            stored = map(self._store_id.__getitem__, unpack_ids(ids))
+            self._translated = (ids, struct.pack(f"<{len(ids) // 4}I", *stored))
         return self._translated[1]
+
+
+@lru_cache(_SHARED_SERIES_COUNT)
+def _series_write(name: str, labels: tuple[tuple[str, str], ...], unit: str, kind: str) -> SeriesWrite:
+    """Hosts of a fleet mostly have the same series, which are then worked out, and held, once for all of them."""
+    return SeriesWrite(name, tuple(sorted(labels)), unit, kind)
 
 
 def _gap_detail(gap: GapMessage) -> str:

@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from agent.hub.sqlite_rescue import open_store
 from agent.hub.sqlite_upkeep import Upkeep
@@ -28,6 +30,10 @@ __all__ = ["SqliteStore"]
 
 _INSERT_BATCH = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_EVENT = "INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FIND_SERIES = "SELECT id, unit, kind FROM series WHERE agent_id = ? AND name = ? AND labels = ?"
+_INSERT_SERIES = "INSERT INTO series (agent_id, name, labels, text, unit, kind) VALUES (?, ?, ?, ?, ?, ?)"
+_UPDATE_SERIES = "UPDATE series SET unit = ?, kind = ? WHERE id = ?"
+_SHARED_LABELS_COUNT = 16_384
 _json = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _ADD_TALLY = """
 UPDATE agent SET points_total = points_total + ?, batches_total = batches_total + ?,
@@ -123,11 +129,13 @@ class SqliteStore:
 
     def define(self, agent_id: int, series: Sequence[SeriesWrite]) -> list[int]:
         """See `Store.define`."""
+        changes = self._connection.total_changes
         ids = [self._define(agent_id, one) for one in series]
-        self._connection.execute(
-            "UPDATE agent SET series_count = (SELECT count(*) FROM series WHERE agent_id = ?) WHERE id = ?",
-            (agent_id, agent_id),
-        )
+        if self._connection.total_changes > changes:
+            self._connection.execute(
+                "UPDATE agent SET series_count = (SELECT count(*) FROM series WHERE agent_id = ?) WHERE id = ?",
+                (agent_id, agent_id),
+            )
         return ids
 
     def append(self, write: Write) -> Appended:
@@ -161,12 +169,16 @@ class SqliteStore:
             self._connection.execute("ROLLBACK")
 
     def _define(self, agent_id: int, series: SeriesWrite) -> int:
-        row = self._connection.execute(
-            "INSERT INTO series (agent_id, name, labels, text, unit, kind) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (agent_id, name, labels) DO UPDATE SET unit = excluded.unit, kind = excluded.kind RETURNING id",
-            (agent_id, series.name, _json(dict(series.labels)), series.text, series.unit, series.kind),
-        ).fetchone()
-        return int(row[0])
+        """What stands there already, as after every reconnect, costs no write."""
+        execute = self._connection.execute
+        key, meaning = (agent_id, series.name, _labels_text(series.labels)), (series.unit, series.kind)
+        found = execute(_FIND_SERIES, key).fetchone()
+        if found is None:
+            return cast("int", execute(_INSERT_SERIES, (*key, series.text, *meaning)).lastrowid)
+        series_id = int(found[0])
+        if found[1:] != meaning:
+            execute(_UPDATE_SERIES, (*meaning, series_id))
+        return series_id
 
     def _last_seq(self, epoch_id: int) -> int:
         known = self._last_seq_by_epoch.get(epoch_id)
@@ -193,3 +205,9 @@ class SqliteStore:
                 for agent_id, t in self._tallies.items()
             ],
         )
+
+
+@lru_cache(_SHARED_LABELS_COUNT)
+def _labels_text(labels: tuple[tuple[str, str], ...]) -> str:
+    """As the store holds them. Hosts of a fleet mostly have the same labels."""
+    return _json(dict(labels))

@@ -65,18 +65,22 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class SeriesWrite:
-    """One series as its agent defined it; labels sorted by name."""
+    """One series as its agent defined it; labels sorted by name.
+
+    Attributes:
+        text: `name{label="value"}`: how queries name it.
+    """
 
     name: str
     labels: tuple[tuple[str, str], ...]
     unit: str
     kind: str
+    text: str = field(init=False)
 
-    @property
-    def text(self) -> str:
-        """`name{label="value"}`: how queries name it."""
+    def __post_init__(self) -> None:
+        """Work the text out."""
         inside = ",".join(f'{name}="{value}"' for name, value in self.labels)
-        return f"{self.name}{{{inside}}}" if inside else self.name
+        object.__setattr__(self, "text", f"{self.name}{{{inside}}}" if inside else self.name)
 
 
 @dataclass(frozen=True, slots=True)

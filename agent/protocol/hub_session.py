@@ -120,7 +120,7 @@ class HubSession:
         return True
 
     def _take_series(self, message: SeriesMessage) -> bool:
-        self._defined.update(definition.id for definition in message.series)
+        self._defined.update([definition.id for definition in message.series])
         if len(self._defined) > self._max_series:
             text = f"more than {self._max_series} series on one connection"
             raise ProtocolError(text, CloseCode.TOO_MANY_SERIES)

@@ -63,8 +63,11 @@ class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"
     server_time_ns: TimeNs
 
 
-class SeriesDefinition(Struct, frozen=True, kw_only=True):
-    """What one id stands for, on this connection."""
+class SeriesDefinition(Struct, frozen=True, kw_only=True, gc=False):
+    """What one id stands for, on this connection.
+
+    `gc=False`: it can be part of no cycle, and thousands come at once when a fleet reconnects.
+    """
 
     id: SeriesId
     name: Name

@@ -315,3 +315,16 @@ async def test_bye_before_hello_is_out_of_place(tmp_path):
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert socket.close_code == 1002
+
+
+async def test_labels_in_another_order_are_the_same_series(tmp_path):
+    async with RunningHub(tmp_path) as hub, open_agent(hub.url) as socket:
+        await socket.send(hello())
+        await socket.recv()
+        for seq, labels in enumerate(({"dc": "n", "rack": "7"}, {"rack": "7", "dc": "n"}), start=1):
+            series = {"type": "series", "series": [{"id": seq, "name": "load_1m", "labels": labels}]}
+            record = {"type": "batch", "seq": seq, "time_ns": seq * 10**9, "ids": [seq], "values": [float(seq)]}
+            for message in (series, record):
+                await socket.send(json.dumps(message))
+            await socket.recv()
+        assert await hub.values("raw1", "load_1m%7Bdc=%22n%22,rack=%227%22%7D") == [1.0, 2.0]

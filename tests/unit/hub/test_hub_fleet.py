@@ -18,8 +18,7 @@ def batch(values: dict[int, float], flags: bytes | None = None) -> BatchWrite:
 
 def agent(*texts: str) -> FleetAgent:
     made = FleetAgent(AgentRow(1, "web1"))
-    for store_id, text in enumerate(texts, start=1):
-        made.define(store_id, text)
+    made.define(dict(enumerate(texts, start=1)))
     return made
 
 
@@ -32,6 +31,13 @@ def test_the_hosts_own_score_is_the_one_of_its_newest_batch(values, score):
     assert one.health_score() is None
     one.latest = batch(values)
     assert one.describe()["health_score"] == score
+
+
+def test_the_score_is_known_whichever_series_come_after_it():
+    one = agent(HEALTH_SERIES)
+    one.define({2: "load_1m"})
+    one.latest = batch({1: 83.0})
+    assert one.health_score() == 83.0
 
 
 def test_an_agent_that_gives_no_score_has_none():

@@ -11,7 +11,7 @@ from agent.errors import ConfigError
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.state_folder import StateFolder
-from agent.hub.store import Appended, Limits, StoreError
+from agent.hub.store import Appended, Limits, SeriesWrite, StoreError
 from agent.testing.store_suite import START_NS, OpenedStore, StoreSuite
 
 
@@ -48,6 +48,23 @@ def test_a_store_that_cannot_write_says_so_and_recovers(opened):
         opened.append(opened.batch(1, 1))
     opened.store._connection.execute("PRAGMA query_only = OFF")
     assert opened.append(opened.batch(1, 1)) == [Appended.STORED]
+
+
+def test_series_that_are_known_already_cost_no_write(opened):
+    """As when a fleet's agents come back after a restart of the hub, each with all its definitions."""
+    known = [SeriesWrite("load_1m", (), "", "gauge"), SeriesWrite("cpu_ratio", (("core", "0"),), "ratio", "gauge")]
+    changes = opened.store._connection.total_changes
+    with opened.store.transaction():
+        assert opened.store.define(opened.ids.agent_id, known) == [opened.load, opened.core0]
+    assert opened.store._connection.total_changes == changes
+
+
+def test_a_series_that_is_defined_twice_at_once_has_one_id(opened):
+    fresh = SeriesWrite("load_5m", (), "", "gauge")
+    with opened.store.transaction():
+        first, again = opened.store.define(opened.ids.agent_id, [fresh, fresh])
+    assert first == again
+    assert opened.reader.agents()[0].series_count == 3
 
 
 def test_a_part_that_is_only_just_made_holds_up_no_query(opened, tmp_path):
