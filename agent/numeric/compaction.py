@@ -22,8 +22,7 @@ __all__ = ["Course", "compact", "course_of", "reconstructed"]
 
 MAX_LEVELS = 64
 """Splits on the way from a whole series to a point; curves that need more than half of it are split nearer their middle."""
-SLIDE_ROUNDS = 1
-SLIDE_STEPS = (-1, 1, -2, 2)
+SLIDE_STEPS = np.array([[0], [-1], [1], [-2], [2]])
 SLIDE_RATIO = 0.1
 """A kept point may slide to a neighbour that differs by less than this share of its series' range: peaks stay, slopes settle."""
 
@@ -31,6 +30,10 @@ NOISE_RATIO = 1e-12
 """A series that varies by less than this share of its size is constant, but for rounding."""
 TINY = 1e-300
 HUGE = 1e300
+NOISE_MISFIT = 1e-18
+"""A line that misses by less than this, in squared deviations, is straight but for rounding."""
+SLIDE_GAIN = 1e-3
+"""Squared deviations by which the lines must miss less for a point to slide."""
 TIE_RATIO = 1e-9
 """Bends that no more than the one they depend on holds back come just after it, the worst misses first."""
 
@@ -46,6 +49,7 @@ class Course:
         y: Value, centred and scaled to unit deviation in each series; 0 throughout a constant series.
         span: Range of `y` in each point's series.
         weights: As in the block.
+        has_ties: Whether points of one series share a moment.
     """
 
     order: IntArray
@@ -54,16 +58,17 @@ class Course:
     y: FloatArray
     span: FloatArray
     weights: FloatArray
+    has_ties: bool
 
     def line(self, left: IntArray, right: IntArray) -> tuple[FloatArray, FloatArray]:
         """Slope, and value at 0, of the line from each left point to its right one; level between points of the same time."""
         x, y = self.x[left], self.y[left]
         run = self.x[right] - x
         slope = self.y[right] - y
-        if run.min(initial=1.0) > 0:
-            slope /= run
-        else:
-            slope = np.where(run > 0, slope / np.where(run > 0, run, 1.0), 0.0)
+        if self.has_ties:
+            slope *= run > 0
+            run[run <= 0] = 1.0
+        slope /= run
         return slope, y - slope * x
 
 
@@ -116,7 +121,10 @@ def course_of(block: Block) -> Course:
     deviation = np.sqrt(np.add.reduceat(y * y, starts[:-1]) / sizes)
     y *= np.repeat(np.where(deviation > NOISE_RATIO, 1.0 / np.maximum(deviation, NOISE_RATIO), 0.0), sizes)
     span = np.maximum.reduceat(y, starts[:-1]) - np.minimum.reduceat(y, starts[:-1])
-    return Course(order, starts, x / step if step > 0 else x, y, np.repeat(span, sizes), block.weights[order])
+    rises = x[1:] > x[:-1]
+    rises[starts[1:-1] - 1] = True
+    x = x / step if step > 0 else x
+    return Course(order, starts, x, y, np.repeat(span, sizes), block.weights[order], not rises.all())
 
 
 def _bridged(values: FloatArray, is_finite: BoolArray) -> FloatArray:
@@ -143,20 +151,23 @@ def _bends(course: Course, frame: BoolArray, room: int) -> BoolArray:
     """Where the lines between the points of the frame are bent, at most `room` points."""
     worth = np.zeros(len(frame))
     left, right, bound = _first_lines(course, frame)
-    found = np.zeros(0)
+    found, enough = np.zeros(0), NOISE_MISFIT
     for level in range(MAX_LEVELS if room > 0 else 0):
         if not len(left):
             break
         middle, misfit = _worst(course, left, right, 1.0 if level < MAX_LEVELS // 2 else 0.5)
-        bound = np.minimum(bound * (1 - TIE_RATIO * (1 + bound / (bound + misfit + TINY))), misfit)
+        bound *= 1 - TIE_RATIO * (1 + bound / (bound + misfit))
+        np.minimum(bound, misfit, out=bound)
         worth[middle] = bound
         found = np.concatenate((found, bound))
         if len(found) > room:
-            found = np.partition(found, len(found) - room)[-room:]
-        enough = found.min() if len(found) == room else 0.0
-        left, right, bound = left.repeat(2), right.repeat(2), bound.repeat(2)
-        left[1::2] = right[::2] = middle
-        goes_on = (right - left > 1) & (bound > enough)
+            found.partition(len(found) - room)
+            found = found[-room:]
+            enough = max(NOISE_MISFIT, found[0])
+        left, right = np.concatenate((left, middle)), np.concatenate((middle, right))
+        bound = np.concatenate((bound, bound))
+        goes_on = right - left > 1
+        goes_on &= bound > enough
         left, right, bound = left[goes_on], right[goes_on], bound[goes_on]
     return _largest(worth, room)
 
@@ -171,8 +182,7 @@ def _first_lines(course: Course, frame: BoolArray) -> tuple[IntArray, IntArray, 
 
 
 def _worst(course: Course, left: IntArray, right: IntArray, share: float) -> tuple[IntArray, FloatArray]:
-    """For each line the point that it misses most (among those it misses by `share` of that, the one nearest the middle), and
-    how bad the line is."""
+    """For each line the point that it misses most (of those it misses by `share` of that, the middle one), and how bad it is."""
     sizes = right - left - 1
     stops = sizes.cumsum()
     starts = stops - sizes
@@ -186,18 +196,14 @@ def _worst(course: Course, left: IntArray, right: IntArray, share: float) -> tup
     largest = np.maximum.reduceat(miss, starts)
     candidates = (miss >= (largest * share).repeat(sizes)).nonzero()[0]
     if len(candidates) > len(left):
-        line = np.searchsorted(starts, candidates, side="right") - 1
-        off_middle = np.abs(2 * points[candidates] - (left + right)[line])
-        by_line = np.lexsort((off_middle, line))
-        candidates = candidates[by_line[np.searchsorted(line, np.arange(len(left)))]]
+        candidates = candidates[(candidates.searchsorted(starts) + candidates.searchsorted(stops)) // 2]
     miss *= miss
-    misfit = largest * np.sqrt(np.add.reduceat(miss, starts))
-    return points[candidates], np.where(largest > 1e-9, misfit, 0.0)
+    return points[candidates], largest * np.sqrt(np.add.reduceat(miss, starts))
 
 
 def _largest(worth: FloatArray, room: int) -> BoolArray:
     """At most `room` points of the largest worth, none of worth 0."""
-    chosen = worth > 0
+    chosen = worth > NOISE_MISFIT
     if int(chosen.sum()) > room:
         chosen[:] = False
         if room > 0:
@@ -211,12 +217,13 @@ class _Squares:
     def __init__(self, course: Course) -> None:
         self._course = course
         columns = (course.x, course.y, course.x * course.x, course.x * course.y, course.y * course.y)
-        self._sums = np.zeros((len(course.x) + 1, len(columns)))
-        np.cumsum(np.stack(columns, axis=1), axis=0, out=self._sums[1:])
+        self._sums = np.zeros((len(columns), len(course.x) + 1))
+        np.cumsum(np.stack(columns), axis=1, out=self._sums[:, 1:])
 
     def of(self, left: IntArray, right: IntArray) -> FloatArray:
         """Of the lines between these points; NaN-free, >= 0."""
-        sx, sy, sxx, sxy, syy = (self._sums[right] - self._sums[left + 1]).T
+        sums = self._sums
+        sx, sy, sxx, sxy, syy = sums.take(right, axis=1) - sums.take(left + 1, axis=1)
         slope, base = self._course.line(left, right)
         squares: FloatArray = syy + slope * (slope * sxx - 2 * sxy)
         squares += base * (base * (right - left - 1) + 2 * (slope * sx - sy))
@@ -229,24 +236,24 @@ def _slid(course: Course, kept: IntArray, frame: BoolArray) -> IntArray:
         return kept
     squares, kept = _Squares(course), kept.copy()
     is_free = ~frame[kept]
-    for turn in range(2 * SLIDE_ROUNDS * len(SLIDE_STEPS)):
-        mine = np.arange(1 + turn % 2, len(kept) - 1, 2)
-        _slide(course, squares, kept, mine[is_free[mine]], SLIDE_STEPS[turn // 2 % len(SLIDE_STEPS)])
+    for first in (1, 2):
+        mine = np.arange(first, len(kept) - 1, 2)
+        _slide(course, squares, kept, mine[is_free[mine]])
     return kept
 
 
-def _slide(course: Course, squares: _Squares, kept: IntArray, mine: IntArray, step: int) -> None:
-    """Move those of `kept[mine]`, no two of them neighbours, by `step` for which it pays."""
+def _slide(course: Course, squares: _Squares, kept: IntArray, mine: IntArray) -> None:
+    """Move those of `kept[mine]`, no two of them neighbours, to where it pays most."""
     left, middle, right = kept[mine - 1], kept[mine], kept[mine + 1]
-    moved = middle + step
-    may = np.abs(course.y.take(moved, mode="clip") - course.y[middle]) <= SLIDE_RATIO * course.span[middle]
-    may &= moved > left if step < 0 else moved < right
-    at = may.nonzero()[0]
-    left, middle, right, moved = left[at], middle[at], right[at], moved[at]
-    misses = squares.of(np.concatenate((left, middle, left, moved)), np.concatenate((middle, right, moved, right)))
-    before_left, before_right, after_left, after_right = misses.reshape(4, len(at))
-    pays = before_left + before_right - after_left - after_right > 1e-3
-    kept[mine[at[pays]]] = moved[pays]
+    places = middle + SLIDE_STEPS
+    may = np.abs(course.y.take(places, mode="clip") - course.y[middle]) <= SLIDE_RATIO * course.span[middle]
+    may &= (places > left) & (places < right)
+    at, place = may.nonzero()[1], places[may]
+    before, after = squares.of(np.array((left[at], place)), np.array((place, right[at])))
+    misses = np.full(places.shape, np.inf)
+    misses[may] = before + after
+    misses[0] -= SLIDE_GAIN
+    kept[mine] = places[misses.argmin(axis=0), np.arange(len(mine))]
 
 
 def _as_kept(course: Course, kept: IntArray) -> Kept:
