@@ -14,6 +14,7 @@ from agent.clock import Clock
 from agent.columns import Columns
 from agent.delivery.spool_bounds import LaneCounts, SpoolBounds, keep_within
 from agent.delivery.spool_codec import SeriesNumbers, SpoolSeries, encode, encode_series
+from agent.delivery.spool_database import SpoolDamaged
 from agent.delivery.spool_file import Found, Numbered, Read, SpoolFile
 from agent.model import Batch, Level, Record, Scalar, points_by_lane
 from agent.protocol.records import definition_message
@@ -189,7 +190,7 @@ class Spool:
 
     async def read(self, max_count: int, max_bytes: int) -> list[Spooled]:
         """The oldest records that are not in flight; they are from now on. Damaged ones are counted and left behind."""
-        while (read := await self._try(self._read, self._read_id, max_count, max_bytes)) is not None:
+        while (read := await self._try(self._read, self._read_id, max_count, max_bytes, self.records > 0)) is not None:
             if read.damaged_ids:
                 self._count_damage(len(read.damaged_ids), read.damaged_points)
                 self._settled += read.damaged_ids
@@ -217,10 +218,10 @@ class Spool:
 
     async def number(self, ids: Sequence[int], epoch: str, first_seq: int) -> bool:
         """Note durably what these records are sent under; what is settled goes in the same breath."""
-        settled, self._settled = self._settled, []
+        settled = list(self._settled)
         done = await self._try(self._file.number, ids, epoch, first_seq, settled)
-        if done is None:
-            self._settled = settled + self._settled
+        if done is not None:
+            del self._settled[: len(settled)]
         return done is not None
 
     def settle(self, ids: Sequence[int], points: int) -> None:
@@ -261,10 +262,11 @@ class Spool:
         """Delete what is settled."""
         if not self._settled:
             return
-        settled, self._settled = self._settled, []
+        settled = list(self._settled)
         if await self._try(self._file.delete, settled) is None:
-            self._settled = settled + self._settled
-        elif not self._file.totals.records:
+            return
+        del self._settled[: len(settled)]
+        if not self._file.totals.records:
             self._defined.clear()
             self._series.reload()
 
@@ -275,8 +277,10 @@ class Spool:
             self.is_open = False
         await self._workers.run(self._file.close)
 
-    def _read(self, after_id: int, max_count: int, max_bytes: int) -> Read:
+    def _read(self, after_id: int, max_count: int, max_bytes: int, is_more_expected: bool) -> Read:
         read = self._file.read(after_id, max_count, max_bytes)
+        if is_more_expected and not read.records and not read.damaged_ids:
+            raise SpoolDamaged("records of the spool are missing")
         self._series.load({one.frame.run for one in read.records} - {self._run})
         return read
 
@@ -321,16 +325,25 @@ class Spool:
             self._emit("spool.failed", self._component, Level.WARNING, error=f"{type(error).__name__}: {error}"[:300])
 
     async def _rebuild(self, error: Exception) -> None:
-        """Save what can be saved; nothing that is in flight is read again."""
+        """Save what can be saved; nothing that is in flight or settled is read again."""
+        taken = frozenset({*self._held, *self._settled})
         try:
-            found = await self._finished(self._file.rebuild, self._read_id, frozenset(self._held))
+            found = await self._finished(self._file.rebuild, taken)
+            present = await self._finished(self._file.present, taken)
         except (OSError, sqlite3.Error) as failure:
             self.is_open = False
+            self.recovered -= self.points
+            self.points = 0
             self._failed(failure)
             return
+        self._held &= present
+        self._settled = [number for number in self._settled if number in present]
+        self._read_id = 0
         self._defined.clear()
         self._series.reload()
         self._count_lost(max(0, self.points - found.ahead_points))
+        self.recovered += found.ahead_points - self.points
+        self.points = found.ahead_points
         self._report(found, error=str(error)[:300])
 
     def _report(self, found: Found, **detail: Scalar) -> None:

@@ -6,13 +6,13 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from agent.delivery.spool_frame import Frame, Lane, pack
+from agent.delivery.spool_frame import Frame, Lane, pack, unpack
 
-__all__ = ["BALANCE", "FILE_NAME", "SpoolDatabase", "SpoolUnusable", "Totals"]
+__all__ = ["BALANCE", "FILE_NAME", "PAGE_BYTES", "SpoolDamaged", "SpoolDatabase", "SpoolUnusable", "Totals", "checked"]
 
 FILE_NAME = "spool.db"
 PAGE_BYTES = 8192
@@ -37,6 +37,12 @@ BALANCE = struct.Struct(">6Q")
 
 class SpoolUnusable(OSError):
     """The spool cannot be used now: another process has it, or the disk refuses."""
+
+
+class SpoolDamaged(sqlite3.DatabaseError):
+    """What SQLite gives cannot have been written so."""
+
+    sqlite_errorname = "SQLITE_CORRUPT"
 
 
 class Totals(NamedTuple):
@@ -89,12 +95,33 @@ class SpoolDatabase:
         self._db.execute(_SECOND_BALANCE)
         self._load()
 
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
     def _load(self) -> None:
-        row = self._opened().execute("SELECT last_id, done_id, trim_id, records, points, bytes FROM meta").fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("the spool has no balance")
-        self.last_id, self._done_id, self._trim_id = row[:3]
-        self.totals = Totals(*row[3:])
+        """Take over the balance; when only one of the two can be read, or they differ, that as well."""
+        first = self._opened().execute("SELECT last_id, done_id, trim_id, records, points, bytes FROM meta").fetchone()
+        second, is_damaged = self._second_balance()
+        known = second or first
+        if known is not None and all(isinstance(one, int) for one in known):
+            self.last_id, self._done_id, self._trim_id = known[:3]
+            self.totals = Totals(*known[3:])
+        if is_damaged or first is None or known != first:
+            raise SpoolDamaged("the spool's balance is damaged")
+
+    def _second_balance(self) -> tuple[tuple[int, ...] | None, bool]:
+        """It, and whether it is damaged; an earlier version wrote none."""
+        database = self._opened()
+        try:
+            if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'balance'").fetchone() is None:
+                return None, False
+            row = database.execute("SELECT body FROM balance").fetchone()
+        except sqlite3.DatabaseError:
+            return None, True
+        frame = unpack(row[0]) if row is not None and isinstance(row[0], bytes) else None
+        return (None if frame is None else BALANCE.unpack(frame.payload)), row is not None and frame is None
 
     def _holds(self, number: int) -> bool:
         return self._opened().execute("SELECT 1 FROM record WHERE id = ?", (number,)).fetchone() is not None
@@ -115,9 +142,9 @@ class SpoolDatabase:
             execute("DELETE FROM hand WHERE id = ?", (number,))
             if row is not None:
                 records, points, size = self.totals
-                self.totals = Totals(records - 1, points - row[0], size - row[1] - ROW_BYTES)
+                self.totals = Totals(records - 1, points - (row[0] or 0), size - (row[1] or 0) - ROW_BYTES)
         if ids and not self.totals.records:
-            self._done_id = self.last_id
+            self.totals, self._done_id = Totals(), self.last_id
         elif ids:
             first = execute("SELECT min(id) FROM record").fetchone()[0]
             self._done_id = max(self._done_id, (first or self.last_id + 1) - 1)
@@ -158,3 +185,18 @@ class SpoolDatabase:
         if self._db is None:
             raise SpoolUnusable(f"{self.path} is not open")
         return self._db
+
+
+def checked(rows: sqlite3.Cursor, *kinds: type) -> Iterator[tuple[Any, ...]]:
+    """The rows, whose first columns must be of these types, as they were when they were written.
+
+    Raises:
+        SpoolDamaged: They are not, or the ids do not rise.
+    """
+    last_id = -1
+    with closing(rows):  # else the file would not be closed before it is put aside
+        for row in rows:
+            if not all(map(isinstance, row, kinds)) or row[0] <= last_id:
+                raise SpoolDamaged("a row of the spool is not as it was written")
+            last_id = row[0]
+            yield row

@@ -5,15 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.delivery.spool_database import FILE_NAME, SpoolUnusable, Totals
+from agent.delivery.spool_database import FILE_NAME, PAGE_BYTES, SpoolUnusable, Totals, checked
 from agent.delivery.spool_frame import Frame, Lane, pack, unpack
-from agent.delivery.spool_repair import Found, SavingDatabase, frames_of
+from agent.delivery.spool_log import mend
+from agent.delivery.spool_repair import Found, SavingDatabase
 
 __all__ = ["Found", "Numbered", "Read", "SpoolFile", "SpoolUnusable", "Totals"]
 
@@ -67,14 +69,15 @@ class SpoolFile(SavingDatabase):
                 return Found(self.totals)
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take_lock()
-            overlooked = list(frames_of(self.path.with_name(FILE_NAME + "-wal")))
+            log = mend(self.path.with_name(FILE_NAME + "-wal"), PAGE_BYTES)
             try:
                 self._connect()
-                return self._restored(overlooked)
+                found = self._rebuild() if log.damaged_frames else Found(self.totals)
             except sqlite3.DatabaseError as error:
                 if _is_no_damage(error):
                     raise
-                return self._rebuild()
+                found = self._rebuild()
+            return self._restored(log.tail, found)
 
     def append(self, frames: Sequence[Frame], numbers: Sequence[tuple[str, int]], series: Sequence[Frame]) -> None:
         """Add records at the end, durably; the first ones with the numbers they were sent under.
@@ -103,7 +106,7 @@ class SpoolFile(SavingDatabase):
         with self._mutex:
             query = "SELECT r.id, r.points, r.body, h.epoch, h.seq FROM record r LEFT JOIN hand h USING (id)"
             rows = self._opened().execute(f"{query} WHERE r.id > ? ORDER BY r.id LIMIT ?", (after_id, max_count))
-            for number, points, body, epoch, seq in rows:
+            for number, points, body, epoch, seq in checked(rows, int, int, bytes):
                 size += len(body)
                 if read.records and size > max_bytes:
                     break
@@ -140,11 +143,11 @@ class SpoolFile(SavingDatabase):
         found: dict[bytes, Frame] = {}
         with self._mutex:
             for table in ("series", "series_copy"):
-                try:
-                    rows = self._opened().execute(f"SELECT body FROM {table} WHERE run = ?", (run,)).fetchall()  # noqa: S608
-                except sqlite3.DatabaseError:
-                    continue
-                found |= {frame.payload: frame for (body,) in rows if (frame := unpack(body)) is not None}
+                with suppress(sqlite3.DatabaseError):
+                    rows = self._opened().execute(f"SELECT id, body FROM {table} WHERE run = ?", (run,))  # noqa: S608
+                    for _, body in checked(rows, int, bytes):
+                        if (frame := unpack(body)) is not None:
+                            found[frame.payload] = frame
         return list(found.values())
 
     def oldest(self, lane: int, held: AbstractSet[int], limit: int) -> list[tuple[int, int, int, bytes]]:
@@ -153,13 +156,18 @@ class SpoolFile(SavingDatabase):
             query = "SELECT id, points, wall_ns, body FROM record WHERE id > ? AND lane = ? ORDER BY id LIMIT ?"
             after_id = 0 if lane else self._trim_id
             rows = self._opened().execute(query, (after_id, lane, limit + len(held)))
-            return [row for row in rows if row[0] not in held][:limit]
+            return [row for row in checked(rows, int, int, int, bytes) if row[0] not in held][:limit]
 
     def oldest_wall_ns(self, held: AbstractSet[int]) -> int | None:
         """When the oldest record that is not held was written; None when there is none."""
         with self._mutex:
             rows = self._opened().execute("SELECT id, wall_ns FROM record ORDER BY id LIMIT ?", (len(held) + 1,))
-            return next((wall_ns for number, wall_ns in rows if number not in held), None)
+            return next((wall_ns for number, wall_ns in checked(rows, int, int) if number not in held), None)
+
+    def present(self, ids: Iterable[int]) -> set[int]:
+        """Those of the ids that there is a record of."""
+        with self._mutex:
+            return {number for number in ids if self._holds(number)}
 
     def drop(self, ids: Sequence[int], lane: int, instead: Sequence[Frame] = ()) -> None:
         """Drop the oldest records of a lane on purpose; what is to be kept of them takes their place."""
@@ -173,9 +181,7 @@ class SpoolFile(SavingDatabase):
     def close(self) -> None:
         """Let go of the file. Safe twice."""
         with self._mutex:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            self._disconnect()
             if self._lock_file is not None:
                 os.close(self._lock_file)
                 self._lock_file = None

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from agent.delivery.spool_database import BALANCE, FILE_NAME, SpoolDatabase, SpoolUnusable, Totals
-from agent.delivery.spool_frame import Frame, Lane, carve, pack
+from agent.delivery.spool_database import (
+    BALANCE,
+    FILE_NAME,
+    PAGE_BYTES,
+    SpoolDatabase,
+    SpoolUnusable,
+    Totals,
+    checked,
+)
+from agent.delivery.spool_frame import Frame, Lane, carve, pack, unpack
+from agent.delivery.spool_log import newest_pages
 
-__all__ = ["Found", "SavingDatabase", "frames_of"]
-
-_CARVE_BYTES = 1 << 20
-_CARVE_OVERLAP_BYTES = 1 << 17
+__all__ = ["Found", "SavingDatabase"]
 
 
 @dataclass(slots=True)
@@ -24,86 +34,96 @@ class Found:
     Attributes:
         totals: What is there now.
         damaged_records: Records that were there and cannot be read any more.
-        damaged_points: Their points, as far as known.
         moved_to: Where a damaged file was put; "" when there was none.
-        ahead_points: Points of the records behind the one asked for, after a repair.
+        ahead_points: After a repair: points of the records that nobody has taken.
     """
 
     totals: Totals = field(default_factory=Totals)
     damaged_records: int = 0
-    damaged_points: int = 0
     moved_to: str = ""
     ahead_points: int = 0
+
+
+_AT_ONCE = 64
 
 
 class SavingDatabase(SpoolDatabase):
     """Saves what can be read of a damaged file, and puts the file aside."""
 
-    def rebuild(self, after_id: int, held: AbstractSet[int] = frozenset()) -> Found:
-        """Save what can be read into a new file, and put the damaged one aside; counts what is left behind an id and not held."""
+    def rebuild(self, taken: AbstractSet[int] = frozenset()) -> Found:
+        """Save what can be read into a new file, and put the damaged one aside; counts the points of what is not taken."""
         with self._mutex:
             found = self._rebuild()
-            rows = self._opened().execute("SELECT id, points FROM record WHERE id > ?", (after_id,))
-            found.ahead_points = sum(points for number, points in rows if number not in held)
+            rows = self._opened().execute("SELECT id, points FROM record")
+            found.ahead_points = sum(points for number, points in rows if number not in taken)
             return found
 
-    def _restored(self, overlooked: Iterable[Frame]) -> Found:
-        """Put back what a torn log hid from SQLite, which ends at the log's first damaged page."""
-        gone_id, last_id = max(self._done_id, self._trim_id), self.last_id
-        with self._transaction() as execute:
-            series = []
-            for frame in overlooked:
-                if frame.lane == Lane.SERIES:
-                    series.append(frame)
-                elif frame.lane != Lane.BALANCE and frame.id > gone_id and not self._holds(frame.id):
-                    self._insert(frame)
-            for frame in series if self.last_id > last_id else ():
-                execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, pack(frame)))
-        lost = sum(not self._holds(number) for number in range(max(last_id, gone_id) + 1, self.last_id))
-        return Found(self.totals, lost)
+    def _restored(self, tail: bytes, found: Found) -> Found:
+        """Put back what the log's last write left behind, where its end is missing; its balance tells what else there was."""
+        last_id, frames = self.last_id, list(carve(tail))
+        expected = max((balance for frame in frames if (balance := _balance(frame))), default=None)
+        if expected is None or expected.last_id <= last_id:
+            return found
+        self._save(frame for frame in frames if frame.lane == Lane.SERIES or frame.id > last_id)
+        with self._transaction():
+            self.last_id = expected.last_id
+        found.damaged_records = max(0, -expected.minus_records - self.totals.records)
+        found.totals = self.totals
+        return found
 
     def _rebuild(self) -> Found:
         numbers = self._numbers()
-        if self._db is not None:
-            self._db.close()
-        moved = self._move_aside()
-        sources = (moved, moved.with_name(moved.name + "-wal"))
+        self._disconnect()
         if not self.last_id:
-            self._recall(sources)
-        expected, done_id = self.totals, self._done_id
-        self.last_id, self.totals, self._trim_id = done_id, Totals(), 0
-        self._connect_new(done_id)
-        for source in sources:
-            self._save_from(source, done_id)
+            self._recall()
+        expected, last_id = self.totals, self.last_id
+        fresh = SavingDatabase(self.folder / "repaired")
+        shutil.rmtree(fresh.folder, ignore_errors=True)
+        try:
+            fresh._fill_from(self.path, self._done_id, last_id, expected.records, numbers)
+            lost = max(0, expected.records - fresh.totals.records) if last_id else fresh._holes()
+            fresh._disconnect()
+            moved = self._move_aside()
+            fresh.path.rename(self.path)
+        finally:
+            fresh._disconnect()
+            shutil.rmtree(fresh.folder, ignore_errors=True)
+        self._connect()
+        return Found(self.totals, lost, str(moved))
+
+    def _fill_from(
+        self, damaged: Path, done_id: int, last_id: int, expected: int, numbers: Iterable[tuple[int, str, int]]
+    ) -> None:
+        """Take in what another file still has: what SQLite finds there, and where that is too little, what lies on its pages."""
+        self.folder.mkdir(mode=0o700)
+        self._connect()
+        self.last_id = self._done_id = done_id
+        self._save(_rows_of(damaged, done_id + 1, last_id))
+        if not last_id or self.totals.records < expected:
+            self._save(_frames_of(damaged))
         with self._transaction() as execute:
+            self.last_id = max(self.last_id, last_id)
             for row in numbers:
                 execute("INSERT OR REPLACE INTO hand VALUES (?, ?, ?)", row)
-        first, last, count = self._opened().execute("SELECT min(id), max(id), count(*) FROM record").fetchone()
-        holes = last - first + 1 - count if count else 0
-        lost = max(expected.records - self.totals.records, holes)
-        return Found(self.totals, lost, max(0, expected.points - self.totals.points), str(moved))
 
-    def _recall(self, sources: Iterable[Path]) -> None:
-        """Learn from the second balance what there was, where the first one cannot be read."""
-        balances = (
-            BALANCE.unpack(frame.payload)
-            for source in sources
-            for frame in frames_of(source)
-            if frame.lane == Lane.BALANCE
-        )
-        self.last_id, self._done_id, self._trim_id, *totals = max(balances, default=(0,) * 6)
-        self.totals = Totals(*totals)
+    def _holes(self) -> int:
+        """Numbers that are missing between the first record and the last."""
+        first, last, count = self._opened().execute("SELECT min(id), max(id), count(*) FROM record").fetchone()
+        return last - first + 1 - count if count else 0
+
+    def _recall(self) -> None:
+        """Learn from the second balance what there was, where SQLite finds neither."""
+        balances = (balance for frame in _frames_of(self.path) if (balance := _balance(frame)))
+        newest = max(balances, default=_Balance(0, 0, 0, 0, 0, 0))
+        self.last_id, self._done_id, self._trim_id = newest.last_id, newest.done_id, newest.trim_id
+        self.totals = Totals(-newest.minus_records, newest.points, newest.bytes)
 
     def _numbers(self) -> list[tuple[int, str, int]]:
         """What the damaged file still tells of numbers that were given."""
-        try:
-            return self._opened().execute("SELECT id, epoch, seq FROM hand").fetchall()
-        except (sqlite3.DatabaseError, SpoolUnusable):
-            return []
-
-    def _connect_new(self, done_id: int) -> None:
-        self._connect()
-        self.last_id = self._done_id = done_id
+        found: list[tuple[int, str, int]] = []
+        with suppress(sqlite3.DatabaseError, SpoolUnusable):
+            found.extend(checked(self._opened().execute("SELECT id, epoch, seq FROM hand"), int, str, int))
+        return found
 
     def _move_aside(self) -> Path:
         number = 1
@@ -116,22 +136,69 @@ class SavingDatabase(SpoolDatabase):
         self.path.with_name(FILE_NAME + "-shm").unlink(missing_ok=True)
         return aside
 
-    def _save_from(self, source: Path, done_id: int) -> None:
-        with self._transaction() as execute:
-            for frame in frames_of(source):
-                if frame.lane == Lane.SERIES:
-                    execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, pack(frame)))
-                elif frame.lane != Lane.BALANCE and frame.id > done_id and not self._holds(frame.id):
-                    self._insert(frame)
+    def _save(self, frames: Iterable[Frame]) -> None:
+        """Take in definitions, and records that are neither here nor done with; a few at a time, as they may be many."""
+        series = {body for (body,) in self._opened().execute("SELECT body FROM series")}
+        left = iter(frames)
+        while some := list(islice(left, _AT_ONCE)):
+            with self._transaction() as execute:
+                for frame in some:
+                    if frame.lane == Lane.SERIES and (body := pack(frame)) not in series:
+                        series.add(body)
+                        execute("INSERT INTO series (run, body) VALUES (?, ?)", (frame.run, body))
+                    elif frame.lane < Lane.SERIES and frame.id > self._done_id and not self._holds(frame.id):
+                        self._insert(frame)
 
 
-def frames_of(path: Path) -> Iterator[Frame]:
-    """Every whole frame in a file, read piece by piece."""
-    if not path.exists():
+class _Balance(NamedTuple):
+    """A second balance; the newest is the greatest, as ids only rise, and without a new one records only go."""
+
+    last_id: int
+    minus_records: int
+    done_id: int
+    trim_id: int
+    points: int
+    bytes: int
+
+
+def _balance(frame: Frame) -> _Balance | None:
+    if frame.lane != Lane.BALANCE:
+        return None
+    last_id, done_id, trim_id, records, points, size = BALANCE.unpack(frame.payload)
+    return _Balance(last_id, -records, done_id, trim_id, points, size)
+
+
+def _rows_of(path: Path, first_id: int, last_id: int) -> Iterator[Frame]:
+    """What SQLite still finds in a damaged file: all definitions and records whose way from the root is whole."""
+    if not path.exists() or path.stat().st_size < PAGE_BYTES:
         return
-    kept = b""
-    with path.open("rb") as file:
-        while piece := file.read(_CARVE_BYTES):
-            data = kept + piece
-            yield from carve(data)
-            kept = data[-_CARVE_OVERLAP_BYTES:]
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        for table in ("series", "series_copy"):
+            yield from _frames_in(database, table, 0, 0)
+        yield from _frames_in(database, "record", first_id, last_id)
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+
+
+def _frames_in(database: sqlite3.Connection, table: str, next_id: int, last_id: int) -> Iterator[Frame]:
+    """Behind a row that cannot be read it goes on with the next number, up to the last one."""
+    query = f"SELECT id, body FROM {table} WHERE id >= ? ORDER BY id"  # noqa: S608
+    while next_id <= last_id:
+        try:
+            for number, body in checked(database.execute(query, (next_id,)), int, bytes):
+                next_id = max(next_id, number)
+                if (frame := unpack(body)) is not None:
+                    yield frame
+            next_id = last_id + 1
+        except sqlite3.DatabaseError:
+            next_id += 1
+
+
+def _frames_of(path: Path) -> Iterator[Frame]:
+    """Every whole frame on any page of a file and its log, each page as it was written last."""
+    newest = newest_pages(path.with_name(path.name + "-wal"), PAGE_BYTES)
+    if path.exists():
+        with path.open("rb") as file:
+            for number, page in enumerate(iter(lambda: file.read(PAGE_BYTES), b""), 1):
+                yield from carve(newest.pop(number, page))
+    for page in newest.values():
+        yield from carve(page)

@@ -51,7 +51,7 @@ def reopened(folder):
     try:
         ids = ids_in(file)
     except sqlite3.DatabaseError:
-        damaged += file.rebuild(0).damaged_records
+        damaged += file.rebuild().damaged_records
         ids = ids_in(file)
     file.close()
     return ids, damaged
@@ -161,7 +161,7 @@ def test_what_is_lost_with_either_balance_is_counted_and_nothing_settled_comes_b
 def test_no_record_that_was_settled_comes_back_after_a_repair(tmp_path):
     file = written(tmp_path / "a", 100)
     file.delete(list(range(1, 61)))
-    file.rebuild(0)
+    file.rebuild()
     assert ids_in(file) == list(range(61, 101))
     file.close()
 
