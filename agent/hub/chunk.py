@@ -21,8 +21,15 @@ Times = NDArray[np.int64]
 
 _BLOCK_SERIES = 16
 _CHECKSUM = struct.Struct("<I")
-_DEFAULT = {"weights": 1.0, "flags": 0.0, "bounds": 0.0}
-"""What a cell holds where its chunk has no such column."""
+_DEFAULT: dict[str, float | str] = {
+    "weights": 1.0,
+    "flags": 0.0,
+    "bounds": 0.0,
+    "marks": 0.0,
+    "over_time": "mean",
+    "max_error": "error",
+}
+"""What a cell holds where its chunk has no such column: a number, or what it has in another column."""
 
 
 class ChunkDamaged(ValueError):
@@ -51,7 +58,11 @@ class Chunk:
     def column(self, name: str) -> Floats:
         """The matrix of that name, made of its default when there is none."""
         found = self.columns.get(name)
-        return np.full(self.shape, _DEFAULT[name]) if found is None else found
+        return self._usual(name) if found is None else found
+
+    def is_usual(self, name: str) -> bool:
+        """True for a column that need not be there."""
+        return name in _DEFAULT and np.array_equal(self.columns[name], self._usual(name), equal_nan=True)
 
     @property
     def points(self) -> int:
@@ -68,6 +79,10 @@ class Chunk:
         first = int(np.searchsorted(self.times_ns, from_ns))
         last = int(np.searchsorted(self.times_ns, to_ns, side="right"))
         return Chunk(self.ids, self.times_ns[first:last], {n: one[:, first:last] for n, one in self.columns.items()})
+
+    def _usual(self, name: str) -> Floats:
+        default = _DEFAULT[name]
+        return self.columns[default] if isinstance(default, str) else np.full(self.shape, default)
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -117,7 +132,7 @@ def encode(chunk: Chunk) -> bytes:
     stored = _Stored(
         _packed(_changes(chunk.ids.astype(np.int64))),
         _packed(_changes(_changes(chunk.times_ns))),
-        {name: list(_blocks(_filled(chunk, one))) for name, one in chunk.columns.items() if _is_needed(name, one)},
+        {name: list(_blocks(_filled(chunk, one))) for name, one in chunk.columns.items() if not chunk.is_usual(name)},
     )
     data = _ENCODER.encode(stored)
     return _CHECKSUM.pack(zlib.crc32(data)) + data
@@ -181,10 +196,6 @@ def _joined(chunks: Sequence[Chunk], ids: Ids, name: str) -> Floats:
             part = whole
         parts.append(part)
     return np.concatenate(parts, axis=1)
-
-
-def _is_needed(name: str, column: Floats) -> bool:
-    return name not in _DEFAULT or bool((column != _DEFAULT[name]).any())
 
 
 def _filled(chunk: Chunk, column: Floats) -> Floats:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from agent.dashboard.answers import BadQuery
 from agent.hub.fleet import FleetAgent
-from agent.hub.statistics import Statistics, known_bounds, methods_of, of_points, of_stretches
+from agent.hub.statistics import Statistics, of_points, of_stretches
 from agent.hub.store import Points, SeriesRow, StoreReader, Stretches
+from agent.hub.ways import known_bounds, methods_of
 from agent.protocol.codec import unpack_floats, unpack_ids
 
 __all__ = ["SeriesQueries"]
@@ -26,6 +27,7 @@ _MAX_POINTS = 1_000_000
 _POINTS_UP_TO_S = 86_400.0
 _MINUTES_UP_TO_S = 30 * 86_400.0
 _ANOMALOUS = 1
+_SHOWN = ("count", "min", "max", "mean", "last")
 
 
 class SeriesQueries:
@@ -71,7 +73,7 @@ class SeriesQueries:
         step_s = 60 if length_s <= _MINUTES_UP_TO_S else 3600
         step_ns = step_s * 1_000_000_000
         found = self._reader.stretches(agent_id, [one], *span, step_ns=step_ns, limit=_MAX_POINTS)[one]
-        return _described(of_stretches(found.columns, step_s), step_s)
+        return _described(of_stretches(found.columns), step_s)
 
     def latest(self, agents: Iterable[FleetAgent], agent_id: int | None, name: str) -> list[Described]:
         """The newest values of these agents, of all series or of those of that name."""
@@ -105,25 +107,27 @@ def _points(points: Points) -> Described:
 
 def _sampled(points: Points) -> Described:
     """How points were kept, what each stands for, and how far off the others may be; nothing where none was left out."""
-    methods, bounds = methods_of(points.flags), known_bounds(points)
+    methods, bounds = methods_of(points.flags), known_bounds(points.weights, points.flags, points.bounds)
     if not methods and not (points.weights > 1.0).any() and not bounds.any():
         return {}
     return {"methods": methods, "weights": _numbers(points.weights), "bounds": _numbers(bounds)}
 
 
 def _stretches(stretches: Stretches) -> Described:
-    columns = {name: _numbers(column) for name, column in stretches.columns.items()}
+    columns = {name: _numbers(stretches.columns[name]) for name in _SHOWN}
     return {"times": _seconds(stretches.starts_ns), "values": columns["mean"], **columns}
 
 
 def _described(statistics: Statistics, step_s: int) -> Described:
-    if step_s:
-        source, how = f"{step_s} s", "mean: of stretches, each counted alike; first: mean of the first stretch"
-    elif statistics.mean_by == "weight":
-        source, how = "points", "mean: by weight"
+    source = f"{step_s} s" if step_s else "points"
+    if statistics.mean_by == "weight":
+        how = "mean: by weight"
+    elif step_s and not statistics.methods:
+        how = "mean: of minutes, each counted alike"
     else:
-        source, how = "points", "mean: over time, straight from point to point, silences left out"
-    return {**asdict(statistics), "source": source, "how": f"count: sum of the weights; {how}"}
+        how = "mean: over time, straight from point to point, silences left out"
+    first = "; first: mean of the first stretch" if step_s else ""
+    return {**asdict(statistics), "source": source, "how": f"count: sum of the weights; {how}{first}"}
 
 
 def _latest(agent: FleetAgent, text_by_id: dict[int, str]) -> Described:

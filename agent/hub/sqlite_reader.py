@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.hub.chunk import Chunk, ChunkDamaged, chunk_of, decode, join
-from agent.hub.rollup import rolled_up
+from agent.hub.rollup import COLUMNS, completed, rolled_up
 from agent.hub.sqlite_chunks import HOUR, MINUTE, POINT, Level, chunks_between, purged_step
 from agent.hub.sqlite_parts import PartKind, parts_in
 from agent.hub.sqlite_rescue import parts_folder
@@ -192,7 +192,8 @@ class SqliteReader:
             for level, loose_only in asks:
                 span = (wanted.from_ns, wanted.to_ns)
                 rows = chunks_between(part, wanted.agent_id, level, *span, step=step, loose_only=loose_only)
-                found += self._decoded(path, [row.data for row in rows], wanted.series_ids)
+                chunks = self._decoded(path, [row.data for row in rows], wanted.series_ids)
+                found += chunks if level is POINT else (completed(chunk, level.step_ns) for chunk in chunks)
         finally:
             if part.in_transaction:
                 part.execute("COMMIT")
@@ -236,8 +237,7 @@ def _asks(step_ns: int) -> dict[PartKind, list[Ask]]:
 
 
 _NO_POINTS = Points(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.uint8), np.empty(0))
-_ROLLUP = ("count", "min", "max", "mean", "last")
-_NO_STRETCHES = Stretches(np.empty(0, np.int64), {name: np.empty(0) for name in _ROLLUP})
+_NO_STRETCHES = Stretches(np.empty(0, np.int64), {name: np.empty(0) for name in COLUMNS})
 
 
 def _points_of(whole: Chunk, row: int) -> Points:
@@ -252,4 +252,4 @@ def _points_of(whole: Chunk, row: int) -> Points:
 
 def _stretches_of(whole: Chunk, row: int) -> Stretches:
     is_there = whole.columns["count"][row] > 0
-    return Stretches(whole.times_ns[is_there], {name: whole.columns[name][row][is_there] for name in _ROLLUP})
+    return Stretches(whole.times_ns[is_there], {name: whole.column(name)[row][is_there] for name in COLUMNS})

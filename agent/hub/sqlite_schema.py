@@ -13,7 +13,7 @@ from agent.hub.store import StoreError
 
 __all__ = ["check", "has_tables", "is_damage", "open_for_reading", "open_for_writing", "open_part"]
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _CHECK_UP_TO_BYTES = 1 << 30
 _WAIT_S = 5.0
 _WAIT_FOR_READERS_S = 0.05
@@ -100,6 +100,9 @@ _SINCE_3 = """
 ALTER TABLE batch ADD COLUMN bounds BLOB;
 ALTER TABLE latest ADD COLUMN bounds BLOB;
 """
+
+_SINCE_4 = ""
+"""No table changed: roll-ups hold columns of which older programs do not know what to make."""
 
 _PART_SCHEMA = """
 BEGIN IMMEDIATE;
@@ -224,7 +227,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > _SCHEMA_VERSION:
         raise StoreError(f"{path}: written by a newer version (schema {version}, this one knows {_SCHEMA_VERSION})")
-    missing = (_SCHEMA, _SINCE_2, _SINCE_3)[version:]
+    missing = (_SCHEMA, _SINCE_2, _SINCE_3, _SINCE_4)[version:]
     if missing:
         script = "".join(missing)
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.hub.chunk import Chunk, ChunkDamaged, chunk_of, decode, join
-from agent.hub.rollup import rolled_up
+from agent.hub.rollup import completed, is_sampled, rolled_up
 from agent.hub.sqlite_chunks import (
     HOUR,
     LEVELS,
@@ -239,26 +239,43 @@ class Upkeep:
         self._add(cell.part, cell.agent_id, level, made, received_ns=received_ns, is_loose=False)
         loose = [chunk for chunk, is_loose in group if is_loose]
         if level in _ABOVE and loose:
-            above = rolled_up(loose, _ABOVE[level].step_ns)
+            above = self._rolled_up(cell, loose)
             self._add(rollups, cell.agent_id, _ABOVE[level], above, received_ns=received_ns, is_loose=True)
 
+    def _rolled_up(self, cell: _Cell, chunks: list[Chunk]) -> Chunk:
+        """For the level above. Where points were left out the way to the first one here begins in the cell before."""
+        step_ns = _ABOVE[cell.level].step_ns
+        if cell.level is not POINT or not any(map(is_sampled, chunks)):
+            return rolled_up(chunks, step_ns)
+        first_ns = cell.number * POINT.cell_ns
+        with self._parts.using(cell.part) as connection:
+            span = (first_ns - POINT.cell_ns, first_ns - 1)
+            rows = chunks_between(connection, cell.agent_id, POINT, *span, step=self._step)
+        before = [chunk for chunk, _ in self._decoded(cell, rows)]
+        return rolled_up([*before, *chunks], step_ns).between(first_ns, _MAX_NS)
+
     def _groups(self, cell: _Cell, rows: list[ChunkRow]) -> Iterator[list[tuple[Chunk, bool]]]:
-        """The chunks in groups that fit into memory well; mostly one. A damaged one is left out and told."""
+        """The chunks in groups that fit into memory well; mostly one."""
         group: list[tuple[Chunk, bool]] = []
         cells = 0
-        for row in rows:
-            try:
-                chunk = decode(row.data)
-            except ChunkDamaged as error:
-                self._found.append(f"{cell.part.path}: {error}; left out")
-                continue
-            group.append((chunk, row.is_loose))
+        for chunk, is_loose in self._decoded(cell, rows):
+            group.append((chunk, is_loose))
             cells += len(chunk.ids) * len(chunk.times_ns) * len(chunk.columns)
             if cells >= _GROUP_CELLS:
                 yield group
                 group, cells = [], 0
         if group:
             yield group
+
+    def _decoded(self, cell: _Cell, rows: list[ChunkRow]) -> Iterator[tuple[Chunk, bool]]:
+        """Each chunk, and whether it is loose; a damaged one is left out and told."""
+        for row in rows:
+            try:
+                chunk = decode(row.data)
+            except ChunkDamaged as error:
+                self._found.append(f"{cell.part.path}: {error}; left out")
+                continue
+            yield chunk if cell.level is POINT else completed(chunk, cell.level.step_ns), row.is_loose
 
     def _add(self, part: Part, agent_id: int, level: Level, chunk: Chunk, *, received_ns: int, is_loose: bool) -> None:
         with self._parts.using(part) as connection:

@@ -8,22 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hub.store import Points
-from agent.model import PointFlag
+from agent.hub.ways import BY_WEIGHT, known_bounds, methods_of, ways_between
 
-__all__ = ["Statistics", "known_bounds", "methods_of", "of_points", "of_stretches"]
+__all__ = ["Statistics", "of_points", "of_stretches"]
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.uint8]
-
-_GAP_FACTOR = 3.0
-_METHODS = {
-    "drawn": PointFlag.DRAWN,
-    "shape": PointFlag.SHAPED,
-    "merged": PointFlag.MERGED,
-    "chosen": PointFlag.CHOSEN,
-}
-_BY_WEIGHT = {"drawn", "merged"}
-_MARKS = np.uint8(sum(flag.value for flag in _METHODS.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +28,7 @@ class Statistics:
         covered_s: Seconds over which a mean over time is taken.
         methods: How points were kept where others were left out, in the words of docs/protocol.md; () = nothing was left out.
         error_bound: A mean over time of all produced points differs from `mean` by no more than this; 0 when nothing was left
-            out, None when it is not known (a fair draw bounds nothing, and roll-ups do not hold it).
+            out, None when it is not known (a fair draw bounds nothing, nor do roll-ups of before schema 4).
         max_error: No produced point is farther from the straight lines between the kept ones than this; None: not known.
     """
 
@@ -64,15 +53,16 @@ def of_points(points: Points) -> Statistics:
     times, values, weights = points.times_ns[is_there], points.values[is_there], points.weights[is_there]
     if not len(values):
         return Statistics(0.0, 0)
-    methods = methods_of(points.flags[is_there])
-    is_silence, spans_s = _ways(times, weights, "shape" in methods)
-    is_by_weight = spans_s.sum() <= 0 or (len(methods) > 0 and _BY_WEIGHT.issuperset(methods))
-    bounds = _way_bounds(known_bounds(points)[is_there], is_silence)
-    error_bound, max_error = (None, None) if is_by_weight and methods else _errors(bounds, spans_s)
+    flags, methods = points.flags[is_there], methods_of(points.flags[is_there])
+    bounds = known_bounds(weights, flags, None if points.bounds is None else points.bounds[is_there])
+    ways = ways_between(times, values, weights, bounds, flags)
+    spans_s, errors = ways.spans_s, ways.bounds if len(values) > 1 else bounds
+    is_by_weight = _is_by_weight(methods, spans_s)
+    error_bound, max_error = (None, None) if is_by_weight and methods else _errors(errors, errors, spans_s)
     return Statistics(
         count=float(weights.sum()),
         stored=len(values),
-        mean=_mean(values, weights) if is_by_weight else _mean((values[1:] + values[:-1]) / 2, spans_s),
+        mean=_mean(values, weights) if is_by_weight else _mean(ways.levels, spans_s),
         weighted_mean=_mean(values, weights),
         min=float(values.min()),
         max=float(values.max()),
@@ -86,70 +76,45 @@ def of_points(points: Points) -> Statistics:
     )
 
 
-def methods_of(flags: Flags) -> tuple[str, ...]:
-    """How points with these flags were kept; () when nothing says that any was left out."""
-    seen = int(np.bitwise_or.reduce(flags)) if len(flags) else 0
-    return tuple(name for name, flag in _METHODS.items() if seen & flag)
-
-
-def known_bounds(points: Points) -> Floats:
-    """The bounds of the points; NaN where one stands for several without a word about the others."""
-    says_nothing = (points.weights > 1.0) & ((points.flags & _MARKS) == 0)
-    stated = np.where(points.weights > 1.0, np.nan, 0.0) if points.bounds is None else points.bounds
-    return np.where(says_nothing, np.nan, stated)
-
-
-def of_stretches(columns: dict[str, Floats], step_s: float) -> Statistics:
-    """Statistics of the stretches of one roll-up, oldest first; the mean is that of the stretches, each counted alike."""
+def of_stretches(columns: dict[str, Floats]) -> Statistics:
+    """Statistics of the stretches of one roll-up, oldest first; columns as `agent.hub.rollup.COLUMNS`."""
     is_there = columns["count"] > 0
-    count, mean = columns["count"][is_there], columns["mean"][is_there]
+    of = {name: column[is_there] for name, column in columns.items()}
+    count, mean, covered_s = of["count"], of["mean"], of["covered_s"]
     if not len(count):
         return Statistics(0.0, 0)
+    methods = methods_of(of["marks"].astype(np.uint8))
+    is_by_weight = _is_by_weight(methods, covered_s)
+    unknown = None, None
+    error_bound, max_error = unknown if is_by_weight and methods else _errors(of["error"], of["max_error"], covered_s)
     return Statistics(
         count=float(count.sum()),
         stored=len(count),
-        mean=float(mean.mean()),
+        mean=_mean(mean, count) if is_by_weight else _mean(of["over_time"], covered_s),
         weighted_mean=_mean(mean, count),
-        min=float(columns["min"][is_there].min()),
-        max=float(columns["max"][is_there].max()),
+        min=float(of["min"].min()),
+        max=float(of["max"].max()),
         first=float(mean[0]),
-        last=float(columns["last"][is_there][-1]),
-        covered_s=len(count) * step_s,
+        last=float(of["last"][-1]),
+        covered_s=float(covered_s.sum()),
+        mean_by="weight" if is_by_weight else "time",
+        methods=methods,
+        error_bound=error_bound,
+        max_error=max_error,
     )
 
 
-def _ways(times_ns: NDArray[np.int64], weights: Floats, is_shaped: bool) -> tuple[NDArray[np.bool_], Floats]:
-    """Which ways from a point to the next are silences, and how many seconds each counts.
-
-    That is the time between, in a silence no more than the points stand for. What one produced point stands for is the median
-    over the ways; over the points where these were kept for their shape, whose weights say how far it is to both sides.
-    """
-    apart_s = np.diff(times_ns) / 1e9
-    if not len(apart_s):
-        return np.zeros(0, bool), apart_s
-    stood_for = (weights[1:] + weights[:-1]) / 2
-    if is_shaped and len(apart_s) > 1:
-        period_s = float(np.median((apart_s[1:] + apart_s[:-1]) / 2 / weights[1:-1]))
-    else:
-        period_s = float(np.median(apart_s / stood_for))
-    expected_s = period_s * stood_for
-    is_silence = apart_s > _GAP_FACTOR * expected_s
-    return is_silence, np.where(is_silence, expected_s, apart_s)
+def _is_by_weight(methods: tuple[str, ...], spans_s: Floats) -> bool:
+    return spans_s.sum() <= 0 or (len(methods) > 0 and BY_WEIGHT.issuperset(methods))
 
 
-def _way_bounds(bounds: Floats, is_silence: NDArray[np.bool_]) -> Floats:
-    """The bound of each way from a point to the next; 0 in a silence, of which nothing is said. Of a single point its own."""
-    if len(bounds) == 1:
-        return bounds
-    ways = np.where(np.isnan(bounds[:-1]), np.nan, bounds[1:])
-    return np.where(is_silence, 0.0, ways)
-
-
-def _errors(ways: Floats, spans_s: Floats) -> tuple[float | None, float | None]:
-    """How wrong the mean over time, and any point of the line, may be."""
-    if np.isnan(ways).any():
+def _errors(errors: Floats, max_errors: Floats, spans_s: Floats) -> tuple[float | None, float | None]:
+    """How wrong the mean over time, and any point of the line, may be; where something counts no time, only if nothing does."""
+    if spans_s.sum() > 0:
+        errors, max_errors, spans_s = errors[spans_s > 0], max_errors[spans_s > 0], spans_s[spans_s > 0]
+    if np.isnan(errors).any() or np.isnan(max_errors).any():
         return None, None
-    return (_mean(ways, spans_s) if spans_s.sum() > 0 else float(ways.max())), float(ways.max())
+    return (_mean(errors, spans_s) if spans_s.sum() > 0 else float(max_errors.max())), float(max_errors.max())
 
 
 def _mean(values: Floats, weights: Floats) -> float:

@@ -210,7 +210,10 @@ class Stretches:
 
     Attributes:
         starts_ns: Start of each stretch, a multiple of its length.
-        columns: float64 arrays: `count` (produced points, by weight), `min`, `max`, `mean` (by weight), `last`.
+        columns: float64 arrays: `count` (produced points, by weight), `min`, `max`, `mean` (by weight), `last`;
+            `over_time` (mean over time), `covered_s` (over how many seconds), `error` and `max_error` (how far a mean over
+            time of all produced points, and any of them, may be from what was kept; NaN: not known), `marks` (`PointFlag` bits
+            that say how points were kept).
     """
 
     starts_ns: NDArray[np.int64]

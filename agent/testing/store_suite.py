@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from agent.hub.statistics import of_points, of_stretches
 from agent.hub.store import (
     Appended,
     BatchWrite,
@@ -24,6 +25,7 @@ from agent.hub.store import (
     Stretches,
     TooManyPoints,
 )
+from agent.model import PointFlag
 
 __all__ = ["DAY_S", "START_NS", "OpenedStore", "StoreSuite"]
 
@@ -306,7 +308,8 @@ class StoreSuite:
                 values = [value for _, value, _ in inside]
                 columns = {name: float(column[index]) for name, column in found.columns.items()}
                 assert columns.pop("mean") == pytest.approx(mean)
-                assert columns == {"count": count, "min": min(values), "max": max(values), "last": values[-1]}
+                expected = {"count": count, "min": min(values), "max": max(values), "last": values[-1]}
+                assert {name: columns[name] for name in expected} == expected
 
     def test_points_that_come_late_are_in_the_stretches(self, opened: OpenedStore) -> None:
         opened.append(opened.batch(1, 130, {opened.load: 5.0}))
@@ -322,9 +325,50 @@ class StoreSuite:
                 "max": [5.0],
                 "mean": [3.0],
                 "last": [5.0],
+                "over_time": [3.0],
+                "covered_s": [60.0],
+                "error": [0.0],
+                "max_error": [0.0],
+                "marks": [0.0],
             }
             assert opened.stretches(0, 300, 3600).columns["count"].tolist() == [2.0]
             opened.keep_up(now_s)
+
+    def test_stretches_hold_how_wrong_they_may_be(self, opened: OpenedStore) -> None:
+        """Points kept for their shape, every 40 s for two hours: ways begin in one stretch, and one step of upkeep, and end in
+        another."""
+        seconds = range(0, 7200, 40)
+        for seq, second in enumerate(seconds, start=1):
+            flags, bounds = [PointFlag.SHAPED.value], [seq % 7 / 8]
+            value = {opened.load: float(seq * 7 % 101)}
+            opened.append(opened.batch(seq, second, value, weights=[40.0], flags=flags, bounds=bounds))
+            if second % 600 == 560:
+                opened.keep_up(second)
+        exact = of_points(opened.points(0, 7200))
+        assert (exact.covered_s, exact.max_error) == (7160.0, 0.75)
+        for later_s in (10_000, 20_000, 100_000):
+            opened.keep_up(later_s)
+            for step_s in (60, 3600):
+                found = of_stretches(opened.stretches(0, 7200, step_s).columns)
+                assert found.mean == pytest.approx(exact.mean)
+                assert found.error_bound == pytest.approx(exact.error_bound)
+                assert (found.covered_s, found.max_error, found.methods) == (7160.0, 0.75, ("shape",))
+
+    def test_stretches_of_which_nothing_was_left_out_are_not_wrong(self, opened: OpenedStore) -> None:
+        opened.append(*(opened.batch(seq, seq * 10) for seq in range(1, 400)))
+        for now_s in (4000, 10_000, 100_000):
+            opened.keep_up(now_s)
+            for step_s in (60, 3600):
+                found = of_stretches(opened.stretches(0, 4000, step_s).columns)
+                assert (found.error_bound, found.max_error, found.methods, found.covered_s) == (0.0, 0.0, (), 4020.0)
+
+    def test_stretches_of_points_of_which_nothing_is_said_have_no_bound(self, opened: OpenedStore) -> None:
+        opened.append(*(opened.batch(seq, seq * 10, weights=[2.0, 2.0]) for seq in range(1, 400)))
+        for now_s in (4000, 10_000, 100_000):
+            opened.keep_up(now_s)
+            for step_s in (60, 3600):
+                found = of_stretches(opened.stretches(0, 4000, step_s).columns)
+                assert (found.error_bound, found.max_error, found.count) == (None, None, 798.0)
 
     def test_too_many_stretches_are_refused(self, opened: OpenedStore) -> None:
         opened.append(*(opened.batch(seq, seq * 60) for seq in range(1, 5)))

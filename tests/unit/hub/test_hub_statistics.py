@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hub.chunk import Chunk
-from agent.hub.rollup import rolled_up
+from agent.hub.rollup import COLUMNS, rolled_up
 from agent.hub.statistics import of_points, of_stretches
 from agent.hub.store import Points
 
@@ -126,37 +126,82 @@ def test_points_of_the_same_time_are_weighed():
     assert (found.mean, found.covered_s, found.count) == (14.0, 0.0, 8.0)
 
 
+def stretches(whole, step_s):
+    """The columns of a roll-up of these points, of one series."""
+    columns = {"values": whole.values[None], "weights": whole.weights[None], "flags": whole.flags[None].astype(float)}
+    if whole.bounds is not None:
+        columns["bounds"] = whole.bounds[None]
+    rolled = rolled_up([Chunk(np.array([1], np.uint32), whole.times_ns, columns)], step_s * S)
+    return {name: rolled.column(name)[0] for name in COLUMNS}
+
+
 @given(KEPT, st.sampled_from([60, 3600]))
 def test_stretches_say_the_same_as_the_points_that_they_are_made_of(kept, step_s):
     whole = points(kept)
-    chunk = Chunk(
-        np.array([1], np.uint32), whole.times_ns, {"values": whole.values[None], "weights": whole.weights[None]}
-    )
-    rolled = rolled_up([chunk], step_s * S)
-    found = of_stretches({name: column[0] for name, column in rolled.columns.items()}, step_s)
-    exact = of_points(whole)
+    found, exact = of_stretches(stretches(whole, step_s)), of_points(whole)
     assert (found.count, found.min, found.max, found.last) == (exact.count, exact.min, exact.max, exact.last)
     assert found.weighted_mean == pytest.approx(exact.weighted_mean, rel=1e-9, abs=1e-6)
-    stretches = {second // step_s for second in (whole.times_ns // S).tolist()}
-    assert (found.stored, found.covered_s) == (len(stretches), len(stretches) * step_s)
+    assert (found.error_bound, found.max_error) == (exact.error_bound, exact.max_error)
+    assert found.stored == len({second // step_s for second in (whole.times_ns // S).tolist()})
 
 
-def test_the_mean_of_stretches_counts_each_alike():
-    columns = {name: np.array(one) for name, one in _TWO_STRETCHES.items()}
-    found = of_stretches(columns, 60.0)
-    assert (found.mean, found.weighted_mean, found.first, found.last) == (5.5, 1.9, 1.0, 12.0)
-    assert (found.count, found.stored, found.min, found.max, found.covered_s) == (100.0, 2, 0.0, 12.0, 120.0)
+BOUNDED = st.lists(
+    st.tuples(st.integers(1, 40), VALUES, st.integers(1, 20), st.sampled_from([0, 8, 16, 64]), st.floats(0, 1e3)),
+    min_size=2,
+    max_size=40,
+).filter(lambda kept: any(weight > 1 and flags for _, _, weight, flags, _ in kept))
+
+
+@given(BOUNDED, st.sampled_from([30, 60, 3600]))
+def test_stretches_of_kept_points_bound_the_same_mean_over_time(kept, step_s):
+    """Whatever stretches the ways begin and end in."""
+    bare = points([one[:3] for one in kept])
+    flags = np.array([one[3] for one in kept], np.uint8)
+    bounds = np.array([one[4] if one[2] > 1 else 0.0 for one in kept])
+    whole = Points(bare.times_ns, bare.values, bare.weights, flags, bounds)
+    found, exact = of_stretches(stretches(whole, step_s)), of_points(whole)
+    assert (found.mean_by, found.methods) == (exact.mean_by, exact.methods)
+    for name in ("mean", "covered_s", "error_bound", "max_error"):
+        expected = getattr(exact, name)
+        assert getattr(found, name) == (None if expected is None else pytest.approx(expected, rel=1e-9, abs=1e-6))
+
+
+def test_the_mean_of_stretches_counts_each_by_the_time_that_it_covers():
+    found = of_stretches({name: np.array(one) for name, one in _STRETCHES.items()})
+    assert (found.mean, found.weighted_mean, found.first, found.last) == ((60 * 1.5 + 20 * 9) / 80, 1.9, 1.0, 12.0)
+    assert (found.count, found.stored, found.min, found.max, found.covered_s) == (100.0, 2, 0.0, 12.0, 80.0)
+    assert (found.error_bound, found.max_error) == ((60 * 0.5 + 20 * 0.1) / 80, 3.0)
+    assert (found.methods, found.mean_by) == (("shape",), "time")
+
+
+@pytest.mark.parametrize("unknown", ["error", "max_error"])
+def test_one_stretch_of_which_an_error_is_not_known_leaves_none_known(unknown):
+    columns = {name: np.array(one) for name, one in _STRETCHES.items()}
+    columns[unknown][2] = np.nan
+    found = of_stretches(columns)
+    assert (found.error_bound, found.max_error) == (None, None)
+
+
+def test_stretches_of_a_fair_draw_are_averaged_by_weight():
+    drawn = {**_STRETCHES, "marks": [8.0, 0.0, 8.0]}
+    found = of_stretches({name: np.array(one) for name, one in drawn.items()})
+    assert (found.mean, found.mean_by, found.methods, found.error_bound) == (1.9, "weight", ("drawn",), None)
 
 
 def test_stretches_without_points_are_left_out():
-    nothing = of_stretches({name: np.zeros(3) for name in _TWO_STRETCHES}, 60.0)
+    nothing = of_stretches({name: np.zeros(3) for name in _STRETCHES})
     assert (nothing.count, nothing.stored, nothing.mean, nothing.covered_s) == (0.0, 0, None, 0.0)
 
 
-_TWO_STRETCHES = {
+_STRETCHES = {
     "count": [90.0, 0.0, 10.0],
     "min": [0.0, -99.0, 8.0],
     "max": [2.0, 99.0, 12.0],
     "mean": [1.0, 50.0, 10.0],
     "last": [2.0, 50.0, 12.0],
+    "over_time": [1.5, 50.0, 9.0],
+    "covered_s": [60.0, 60.0, 20.0],
+    "error": [0.5, 99.0, 0.1],
+    "max_error": [3.0, 99.0, 1.0],
+    "marks": [16.0, 64.0, 0.0],
 }

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError
+from agent.hub import sqlite_upkeep
+from agent.hub.chunk import Chunk
+from agent.hub.rollup import rolled_up
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.state_folder import StateFolder
+from agent.hub.statistics import of_stretches
 from agent.hub.store import Appended, Limits, SeriesWrite, StoreError
 from agent.testing.store_suite import START_NS, OpenedStore, StoreSuite
 
@@ -149,6 +153,36 @@ def test_batches_of_a_damaged_first_version_file_are_saved(tmp_path):
     assert reader.points(1, [1], 0, 2 * START_NS, limit=9)[1].values.tolist() == [0.5, 0.75]
     reader.close()
     store.close()
+
+
+def test_roll_ups_of_a_third_version_file_are_read_on_and_say_that_no_error_is_known(tmp_path, monkeypatch):
+    """Their chunks lack what schema 4 added."""
+    new = {"over_time", "covered_s", "error", "max_error", "marks"}
+
+    def stripped(chunks, step_ns):
+        made = rolled_up(chunks, step_ns)
+        return Chunk(made.ids, made.times_ns, {name: one for name, one in made.columns.items() if name not in new})
+
+    with monkeypatch.context() as older:
+        older.setattr(sqlite_upkeep, "rolled_up", stripped)
+        opened = OpenedStore(*open_store(tmp_path))
+        opened.append(*(opened.batch(seq, seq * 10) for seq in range(1, 61)))
+        opened.keep_up(2000)
+        opened.close()
+    with sqlite3.connect(tmp_path / "hub.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    opened = OpenedStore(*open_store(tmp_path))
+    opened.append(*(opened.batch(seq, seq * 10, received_s=5000) for seq in range(61, 181)))
+    for now_s in (5000, 10_000, 100_000):
+        opened.keep_up(now_s)
+        found = of_stretches(opened.stretches(0, 2000, 60).columns)
+        assert (found.count, found.weighted_mean, found.covered_s) == (180.0, pytest.approx(90.5), 31 * 60.0)
+        assert (found.error_bound, found.methods) == (None, ())
+        assert of_stretches(opened.stretches(0, 3599, 3600).columns).error_bound is None
+        newer = of_stretches(opened.stretches(660, 2000, 60).columns)
+        assert (newer.error_bound, newer.count) == (0.0, 115.0)
+    opened.close()
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
