@@ -185,12 +185,14 @@ class Gap:
         to_ns: Wall clock of the newest dropped point.
         points: How many, >= 1.
         reason: `sampled`, `overflow`, `expired`, `refused`, `shutdown`.
+        lanes: How many of them were in each lane that lost any, `critical`, `normal`, `bulk`; of the rest it is not known.
     """
 
     from_ns: int
     to_ns: int
     points: int
     reason: str
+    lanes: Mapping[str, int] = field(default_factory=dict)
 
 
 Record = Batch | Event | Gap

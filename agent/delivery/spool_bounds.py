@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from agent.delivery.spool_codec import critical_part, gap_payload, lanes_of
 from agent.delivery.spool_file import SpoolFile
 from agent.delivery.spool_frame import Frame, Lane, unpack
+from agent.model import Gap
 
 __all__ = ["LaneCounts", "SpoolBounds", "keep_within"]
 
@@ -75,20 +76,22 @@ def _drop_some(
         kept = []
     points = sum(row[1] for row in rows) - sum(frame.points for frame in kept)
     if points:
-        dropped.update({(reason, lane): count for lane, count in _lanes(points, frames, kept).items()})
+        lanes = _lanes(frames, kept)
+        dropped.update({(reason, lane): count for lane, count in lanes.items()})
+        if unreadable := points - lanes.total():
+            dropped[reason, "unknown"] += unreadable
         times = [row[2] for row in rows]
-        payload = gap_payload(min(times), max(times), points, reason)
+        payload = gap_payload(Gap(min(times), max(times), points, reason, lanes))
         kept.append(Frame(file.last_id + 1, max(times), 0, Lane.CRITICAL, run, payload))
     file.drop([row[0] for row in rows], lane, kept)
     return len(rows)
 
 
-def _lanes(points: int, frames: Sequence[Frame], kept: Sequence[Frame]) -> Counter[str]:
-    """Of so many points that go with these frames, when those are kept of them, how many go in each lane."""
+def _lanes(frames: Sequence[Frame], kept: Sequence[Frame]) -> Counter[str]:
+    """How many points go in each lane with these frames, when those are kept of them; without the frames that cannot be read."""
     lanes: Counter[str] = Counter()
     for frame in frames:
         lanes.update(lanes_of(frame))
     for frame in kept:
         lanes.subtract(lanes_of(frame))
-    lanes["unknown"] = points - lanes.total()
     return +lanes

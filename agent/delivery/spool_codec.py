@@ -47,9 +47,9 @@ def encode_series(definitions: Sequence[SeriesDefinition], run: str) -> Frame:
     return Frame(0, 0, 0, Lane.SERIES, run, _bytes(_codec.encode(SeriesMessage(series=list(definitions)))))
 
 
-def gap_payload(from_ns: int, to_ns: int, points: int, reason: str) -> bytes:
+def gap_payload(gap: Gap) -> bytes:
     """The payload of a gap that the spool itself has to tell."""
-    return _bytes(_codec.encode(record_message(Gap(from_ns, to_ns, points, reason), _UNNUMBERED)))
+    return _bytes(_codec.encode(record_message(gap, _UNNUMBERED)))
 
 
 def read_message(frame: Frame) -> BatchMessage | EventMessage | GapMessage | SeriesMessage | None:
@@ -127,7 +127,7 @@ class SpoolSeries:
             event = Event(message.time_ns, message.kind, message.component, Level(message.level), message.detail)
             return event, 0
         if isinstance(message, GapMessage):
-            return Gap(message.from_ns, message.to_ns, message.points, message.reason), 0
+            return Gap(message.from_ns, message.to_ns, message.points, message.reason, message.lanes), 0
         if isinstance(message, BatchMessage):
             return self._batch(message, frame.run, monotonic_s)
         return None, frame.points

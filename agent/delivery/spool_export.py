@@ -23,7 +23,7 @@ def exported(record: Numbered, file: SpoolFile) -> dict[str, Any]:
         return found | {"time_s": message.time_ns / 1e9, "event": event | {"detail": message.detail}}
     if isinstance(message, GapMessage):
         gap = {"from_s": message.from_ns / 1e9, "points": message.points, "reason": message.reason}
-        return found | {"time_s": message.to_ns / 1e9, "gap": gap}
+        return found | {"time_s": message.to_ns / 1e9, "gap": gap | ({"lanes": message.lanes} if message.lanes else {})}
     return found
 
 

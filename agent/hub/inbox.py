@@ -188,7 +188,8 @@ def _series_write(name: str, labels: tuple[tuple[str, str], ...], unit: str, kin
 
 
 def _gap_detail(gap: GapMessage) -> str:
-    return _json({"points": gap.points, "reason": gap.reason, "from_s": gap.from_ns / 1e9, "to_s": gap.to_ns / 1e9})
+    told = {"points": gap.points, "reason": gap.reason, "from_s": gap.from_ns / 1e9, "to_s": gap.to_ns / 1e9}
+    return _json(told | {f"{lane}_points": points for lane, points in gap.lanes.items()})
 
 
 def _json(detail: dict[str, Any]) -> str:

@@ -32,8 +32,10 @@ SeriesId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Version = Annotated[int, Meta(ge=1, le=65_535)]
 Word = Annotated[str, Meta(max_length=64)]
+LaneName = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=1024)]
 LabelMap = Annotated[dict[Name, Text], Meta(max_length=64)]
+LaneMap = Annotated[dict[LaneName, Count], Meta(max_length=16)]
 DetailMap = Annotated[dict[Name, Text | int | float | bool | None], Meta(max_length=64)]
 
 
@@ -110,14 +112,15 @@ class EventMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="eve
     detail: DetailMap = field(default_factory=dict)
 
 
-class GapMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
-    """Points that the agent dropped on purpose."""
+class GapMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap", omit_defaults=True):
+    """Points that the agent dropped on purpose; `lanes` says how many of them were in which lane, as far as it is known."""
 
     seq: Seq
     from_ns: TimeNs
     to_ns: TimeNs
     points: Count
     reason: Word
+    lanes: LaneMap = field(default_factory=dict)
 
 
 class Ack(Struct, frozen=True, kw_only=True, tag_field="type", tag="ack"):

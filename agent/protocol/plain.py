@@ -38,7 +38,9 @@ def plain_object(record: Record, agent: str, definition: Callable[[int], Series]
     if isinstance(record, Event):
         event = {"kind": record.kind, "component": record.component, "level": record.level.value}
         return {"agent": agent, "time_s": record.time_ns / 1e9, "event": {**event, "detail": dict(record.detail)}}
-    gap = {"from_s": record.from_ns / 1e9, "points": record.points, "reason": record.reason}
+    gap: dict[str, Any] = {"from_s": record.from_ns / 1e9, "points": record.points, "reason": record.reason}
+    if record.lanes:
+        gap["lanes"] = dict(record.lanes)
     return {"agent": agent, "time_s": record.to_ns / 1e9, "gap": gap}
 
 

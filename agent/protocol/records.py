@@ -57,6 +57,7 @@ def _gap(gap: Gap, seq: int) -> GapMessage:
         to_ns=max(0, gap.to_ns),
         points=gap.points,
         reason=_plain(gap.reason, 64),
+        lanes=dict(gap.lanes),
     )
 
 

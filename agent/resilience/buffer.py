@@ -43,7 +43,7 @@ class Thins(Protocol):
 class BatchBuffer:
     """Records between the ticks and one sink. Sans-I/O; lives on the event loop's thread.
 
-    What is dropped is counted by reason and travels the same road as a `Gap`.
+    What is dropped is counted by reason and lane, and travels the same road as a `Gap`.
 
     Attributes:
         keep_ratio: Share of the ordinary points taken in, in (0, 1]; set by the control loop. Critical and anomalous points are
@@ -244,7 +244,8 @@ class BatchBuffer:
             self._event_ledger.drop(Dropped(1), "overflow")
 
     def _note_drop(self, dropped: Dropped, reason: str) -> None:
-        self._gaps.add(Gap(dropped.from_ns, dropped.to_ns, dropped.points, _GAP_REASON.get(reason, reason)))
+        reason = _GAP_REASON.get(reason, reason)
+        self._gaps.add(Gap(dropped.from_ns, dropped.to_ns, dropped.points, reason, dropped.by_lane))
 
 
 def _array_parts() -> tuple[Store[Batch], Thins]:

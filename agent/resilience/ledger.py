@@ -29,6 +29,13 @@ class Dropped:
     bulk: int = 0
     others: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def by_lane(self) -> dict[str, int]:
+        """How many were in each lane that lost any."""
+        normal = self.points - self.critical - self.bulk - sum(self.others.values())
+        lanes = {"critical": self.critical, "normal": normal, "bulk": self.bulk, **self.others}
+        return {lane: points for lane, points in lanes.items() if points}
+
     def __add__(self, other: Dropped) -> Dropped:
         if not self.points or not other.points:
             return self if self.points else other
@@ -167,7 +174,11 @@ class GapLog:
         known = self._pending.get(gap.reason)
         if known is not None:
             gap = Gap(
-                min(known.from_ns, gap.from_ns), max(known.to_ns, gap.to_ns), known.points + gap.points, gap.reason
+                min(known.from_ns, gap.from_ns),
+                max(known.to_ns, gap.to_ns),
+                known.points + gap.points,
+                gap.reason,
+                Counter(known.lanes) + Counter(gap.lanes),
             )
         self._pending[gap.reason] = gap
 

@@ -42,14 +42,16 @@ async def test_events_and_gaps_share_the_road(tmp_path):
     async with RunningHub(tmp_path) as hub:
         sink = SinkStage().sink(hub.url)
         event = Event(2_000_000_000, "breaker.opened", "sink:hub", Level.WARNING, {"failures": 3})
-        await sink.deliver([event, Gap(3_000_000_000, 4_000_000_000, 30, "sampled"), batch(1.0)], 1)
+        lanes = {"normal": 4, "bulk": 20}
+        await sink.deliver([event, Gap(3_000_000_000, 4_000_000_000, 30, "sampled", lanes), batch(1.0)], 1)
         _, found = await hub.get("api/v1/events?agent=web1&from=1")
         assert [(one["kind"], one["time_s"], one["level"]) for one in found["events"]] == [
             ("breaker.opened", 2.0, "warning"),
             ("gap.announced", 4.0, "warning"),
         ]
         assert found["events"][0]["detail"] == {"failures": 3}
-        assert found["events"][1]["detail"] == {"points": 30, "reason": "sampled", "from_s": 3.0, "to_s": 4.0}
+        gap = {"points": 30, "reason": "sampled", "from_s": 3.0, "to_s": 4.0}
+        assert found["events"][1]["detail"] == {**gap, "normal_points": 4, "bulk_points": 20}
         assert (await hub.agents())["web1"]["gap_points_total"] == 30
         await sink.close()
 

@@ -102,6 +102,9 @@ MESSAGES: dict[str, Message] = {
     ),
     "event-least": EventMessage(seq=5, time_ns=0, kind="k", component="c"),
     "gap": GapMessage(seq=6, from_ns=TIME_NS, to_ns=TIME_NS + 10**9, points=2**53, reason="overflow"),
+    "gap-lanes": GapMessage(
+        seq=7, from_ns=TIME_NS, to_ns=TIME_NS, points=12, reason="sampled", lanes={"normal": 4, "bulk": 7}
+    ),
     "ack": Ack(seq=43),
     "ack-largest": Ack(seq=LARGEST),
     "nack": Nack(seq=42, reason="disk full", retry_after_s=2.5),

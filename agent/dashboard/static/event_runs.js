@@ -7,7 +7,7 @@ const APART_S = 10;
 /**
  * @param {Object[]} events Oldest first.
  * @returns {Object[]} The same, oldest first. Gaps of one host and one reason stand where the newest of them is: `gaps` of them, their
- *   points together, from the first one's `from_s` on.
+ *   points together (in all and by lane), from the first one's `from_s` on.
  */
 export function foldGaps(events) {
   const newest = new Map();
@@ -24,6 +24,8 @@ export function foldGaps(events) {
 }
 
 function joined(before, event) {
-  const points = before.detail.points + event.detail.points;
-  return { ...event, detail: { ...event.detail, points, from_s: before.detail.from_s, gaps: (before.detail.gaps ?? 1) + 1 } };
+  const one = before.detail, other = event.detail;
+  const counts = Object.keys({ ...one, ...other }).filter((key) => key === "points" || key.endsWith("_points"));
+  const sums = Object.fromEntries(counts.map((key) => [key, (one[key] ?? 0) + (other[key] ?? 0)]));
+  return { ...event, detail: { ...other, ...sums, from_s: one.from_s, gaps: (one.gaps ?? 1) + 1 } };
 }

@@ -59,7 +59,8 @@ def text_lines(record: Record, definition: Callable[[int], Series]) -> Iterator[
         facts = " ".join(f"{key}={value}" for key, value in record.detail.items())
         yield f"{_time_of_day(record.time_ns)}  ! {record.component} {record.kind} {facts}".rstrip()
     elif isinstance(record, Gap):
-        yield f"{_time_of_day(record.to_ns)}  ! gap: {record.points} points {record.reason}"
+        lanes = " ".join(f"{lane}={points}" for lane, points in record.lanes.items())
+        yield f"{_time_of_day(record.to_ns)}  ! gap: {record.points} points {record.reason} {lanes}".rstrip()
 
 
 def _time_of_day(time_ns: int) -> str:

@@ -197,18 +197,26 @@ async def test_a_ratio_is_not_expected_above_one_nor_what_was_never_negative_bel
 
 async def test_gaps_that_follow_each_other_are_one_line_where_the_newest_stands(hub, open_page):
     body = """(() => {
-      const gap = (time_s, agent, reason, points) =>
-        ({ time_s, agent, kind: "gap.announced", detail: { reason, points, from_s: time_s - 1 } });
+      const gap = (time_s, agent, reason, points, lanes = {}) =>
+        ({ time_s, agent, kind: "gap.announced", detail: { reason, points, ...lanes, from_s: time_s - 1 } });
       const other = { time_s: 3, agent: "a", kind: "breaker.opened", detail: { points: 7 } };
       const events = [
         gap(1, "a", "sampled", 5), gap(2, "b", "sampled", 9), gap(2, "a", "expired", 1), other,
-        gap(4, "a", "sampled", 6), gap(5, "a", "sampled", 1), gap(60, "a", "sampled", 2)];
+        gap(4, "a", "sampled", 6, { bulk_points: 4, normal_points: 2 }),
+        gap(5, "a", "sampled", 1, { bulk_points: 1 }), gap(60, "a", "sampled", 2)];
       const before = JSON.stringify(events);
-      const told = ({ time_s, agent, detail }) => [time_s, agent, detail.points, detail.from_s ?? null, detail.gaps ?? 1];
+      const told = ({ time_s, agent, detail }) => [time_s, agent, detail.points, detail.from_s ?? null, detail.gaps ?? 1,
+        detail.bulk_points ?? 0, detail.normal_points ?? 0];
       return [m.foldGaps(events).map(told), JSON.stringify(events) === before];
     })()"""
     told, is_untouched = await in_page(open_page, hub, "event_runs", body)
-    assert told == [[2, "b", 9, 1, 1], [2, "a", 1, 1, 1], [3, "a", 7, None, 1], [5, "a", 12, 0, 3], [60, "a", 2, 59, 1]]
+    assert told == [
+        [2, "b", 9, 1, 1, 0, 0],
+        [2, "a", 1, 1, 1, 0, 0],
+        [3, "a", 7, None, 1, 0, 0],
+        [5, "a", 12, 0, 3, 5, 2],
+        [60, "a", 2, 59, 1, 0, 0],
+    ]
     assert is_untouched
 
 

@@ -1,6 +1,7 @@
 """Buffer and spool as one: order, numbers and the balance, with a real file."""
 
 import resource
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -154,6 +155,9 @@ async def test_a_full_spool_drops_the_oldest_ordinary_points_first_and_tells_how
     found = [one for _, _, one in await run.drained()]
     gaps = sum(one.points for one in found if isinstance(one, Gap))
     assert gaps <= counts.dropped_points
+    told = [one.lanes for one in found if isinstance(one, Gap)]
+    assert sum(map(Counter, told), Counter()).total() == gaps
+    assert {"normal", "bulk"} <= {lane for lanes in told for lane in lanes}
     ordinary = [one for one in found if isinstance(one, Batch) and one.points == 2]
     critical = [one for one in found if isinstance(one, Batch) and one.points == 1]
     assert critical

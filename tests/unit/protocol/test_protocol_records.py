@@ -29,9 +29,10 @@ def test_a_batch_keeps_ids_values_flags_weights_and_bounds():
     assert message.bounds == struct.pack("<2f", 0.0, 0.25)
 
 
-def test_a_gap_keeps_its_stretch_and_count():
-    assert record_message(Gap(1, 2, 30, "sampled"), 4) == GapMessage(
-        seq=4, from_ns=1, to_ns=2, points=30, reason="sampled"
+def test_a_gap_keeps_its_stretch_its_count_and_its_lanes():
+    lanes = {"normal": 10, "bulk": 20}
+    assert record_message(Gap(1, 2, 30, "sampled", lanes), 4) == GapMessage(
+        seq=4, from_ns=1, to_ns=2, points=30, reason="sampled", lanes=lanes
     )
 
 

@@ -108,6 +108,17 @@ def test_the_common_version_is_the_newest_of_both(one: Versions, other: Versions
     assert one.common_with(other) == other.common_with(one) == (max(both) if both else None)
 
 
+def test_a_gap_that_does_not_tell_lanes_is_taken_and_one_that_knows_none_looks_like_it() -> None:
+    """As an agent sends it that is older than the key, and as a hub reads it that is."""
+    frame = '{"type":"gap","seq":1,"from_ns":1,"to_ns":2,"points":3,"reason":"sampled"}'
+    gap = GapMessage(seq=1, from_ns=1, to_ns=2, points=3, reason="sampled")
+    codec = Codec(Encoding.JSON)
+    assert codec.decode(frame) == gap
+    assert codec.encode(gap) == frame
+    told = json.loads(codec.encode(msgspec.structs.replace(gap, lanes={"bulk": 3})))
+    assert told == {**json.loads(frame), "lanes": {"bulk": 3}}
+
+
 def test_keys_of_a_newer_end_are_passed_over_in_every_message() -> None:
     hub = HubSession(Codec(Encoding.JSON), max_series=1)
     hello = {"type": "hello", "version": 2, "min_version": 1, "agent": "a", "epoch": "e", "next_seq": 1, "zone": "x"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ class Storm:
         self.sampler, self.overflow = sampler, overflow
         self.buffer = BatchBuffer("hub", self.settings(), sampler, clock=self.clock)
         self.in_hand: list[list[Record]] = []
-        self.put_points = self.gap_points = self.delivered_points = 0
+        self.put_points = self.delivered_points = 0
+        self.told: Counter[tuple[str, str]] = Counter()
 
     def settings(self) -> BufferSettings:
         return BufferSettings(
@@ -53,7 +55,9 @@ class Storm:
 
     def put(self) -> None:
         points = self.random.choice([1, 20, 200, 1000])
-        flags = self.numbers.choice([0, 0, 0, PointFlag.ANOMALOUS, PointFlag.CRITICAL], points).astype(np.uint8)
+        flags = self.numbers.choice([0, 0, PointFlag.BULK, PointFlag.ANOMALOUS, PointFlag.CRITICAL], points).astype(
+            np.uint8
+        )
         columns = ArrayColumns() if self.sampler is not None else PlainColumns()
         batch = Batch(
             self.clock.wall_ns(),
@@ -74,12 +78,19 @@ class Storm:
         if how < 0.5:
             self.buffer.commit(taken)
             self.delivered_points += sum(r.points for r in taken if isinstance(r, Batch))
-            self.gap_points += sum(r.points for r in taken if isinstance(r, Gap))
+            self.hear(taken)
         elif how < 0.9:
             self.buffer.put_back(taken)
         else:
-            self.gap_points += sum(r.points for r in taken if isinstance(r, Gap))
+            self.hear(taken)
             self.buffer.discard([r for r in taken if isinstance(r, Batch)], "refused")
+
+    def hear(self, taken: list[Record]) -> None:
+        """Note what gaps tell, by reason and lane."""
+        for gap in taken:
+            if isinstance(gap, Gap):
+                assert sum(gap.lanes.values()) == gap.points
+                self.told.update({(gap.reason, lane): points for lane, points in gap.lanes.items()})
 
     def wait(self) -> None:
         self.clock.advance(self.random.choice([0.1, 1.0, 1.0, 30.0, -0.5]))
@@ -94,6 +105,7 @@ class Storm:
     def check(self) -> None:
         counts = self.buffer.counts()
         assert counts.is_balanced
+        assert sum(counts.dropped_by_lane.values()) == counts.dropped_points
         assert counts.accepted + counts.rejected == self.put_points
         assert counts.delivered == self.delivered_points
         assert counts.buffered == self.buffer.points <= self.buffer.settings.max_points
@@ -111,16 +123,17 @@ def test_45_no_point_is_ever_lost_in_a_storm(name: str, overflow: Overflow) -> N
 
 
 @pytest.mark.parametrize("name", ["hybrid", "latest", PLAIN])
-def test_45_gaps_tell_of_every_dropped_point(name: str) -> None:
+def test_45_gaps_tell_of_every_dropped_point_why_and_in_which_lane(name: str) -> None:
     storm = Storm(sampler_of(name), Overflow.SAMPLE, seed=5)
     while storm.put_points < POINTS_EACH:
         storm.step()
     for taken in storm.in_hand:
         storm.buffer.put_back(taken)
     storm.buffer.drop_all("shutdown")
-    rest = storm.buffer.take(100, 10**9)
-    storm.gap_points += sum(r.points for r in rest if isinstance(r, Gap))
-    assert storm.gap_points == storm.buffer.counts().dropped_points
+    storm.hear(storm.buffer.take(100, 10**9))
+    assert storm.told == storm.buffer.counts().dropped_by_lane
+    assert {"sampled", "refused", "shutdown"} <= {reason for reason, _ in storm.told}
+    assert {"critical", "normal", "bulk"} == {lane for _, lane in storm.told}
 
 
 async def produce(buffer: AsyncBuffer[int], first: int) -> None:

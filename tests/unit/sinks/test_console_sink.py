@@ -10,7 +10,7 @@ LOAD = Series("cpu_used_ratio", (("core", "0"),), "ratio")
 RECORDS = [
     Batch(0, 1.0, np.array([1], np.uint32), np.array([0.25])),
     Event(0, "breaker.opened", "sink:hub", detail={"open_s": 1.0}),
-    Gap(0, 0, 7, "sampled"),
+    Gap(0, 0, 7, "sampled", {"normal": 2, "bulk": 5}),
 ]
 
 
@@ -29,7 +29,7 @@ def test_text_is_a_line_a_point_an_event_a_gap():
     assert lines == [
         '  cpu_used_ratio{core="0"}  0.25 ratio',
         "  ! sink:hub breaker.opened open_s=1.0",
-        "  ! gap: 7 points sampled",
+        "  ! gap: 7 points sampled normal=2 bulk=5",
     ]
 
 

@@ -49,7 +49,7 @@ def lines(path):
 async def test_each_record_is_one_line_a_reader_understands_alone(tmp_path, make):
     sink = make()
     event = Event(1_700_000_001_000_000_000, "breaker.opened", "sink:hub", Level.WARNING, {"open_s": 1.0})
-    gap = Gap(1_700_000_000_000_000_000, 1_700_000_002_000_000_000, 7, "sampled")
+    gap = Gap(1_700_000_000_000_000_000, 1_700_000_002_000_000_000, 7, "sampled", {"bulk": 7})
     weights = np.array([3.0])
     bounds = [np.array([bound], np.float32) for bound in (0.25, np.nan)]
     await sink.deliver([batch(), batch(weights=weights, bounds=bounds[0]), batch(bounds=bounds[1]), event, gap], 1)
@@ -67,7 +67,7 @@ async def test_each_record_is_one_line_a_reader_understands_alone(tmp_path, make
         {
             "agent": "web1",
             "time_s": 1_700_000_002.0,
-            "gap": {"from_s": 1_700_000_000.0, "points": 7, "reason": "sampled"},
+            "gap": {"from_s": 1_700_000_000.0, "points": 7, "reason": "sampled", "lanes": {"bulk": 7}},
         },
     ]
 
