@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from agent.model import FloatArray
     from agent.numeric.rings import Block, Rings
+    from agent.numeric.row_table import Rows
 
 __all__ = ["Extrema"]
 
@@ -37,7 +36,7 @@ class Extrema:
         self._low = np.concatenate((self._low, more))
         self._high = np.concatenate((self._high, more))
 
-    def clear(self, rows: NDArray[np.int64]) -> None:
+    def clear(self, rows: Rows) -> None:
         self._low[rows] = np.nan
         self._high[rows] = np.nan
 

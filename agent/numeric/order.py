@@ -49,20 +49,20 @@ class OrderStatistics:
         buffer = np.full(_LEAD + rows * self._width + _LEAD, np.nan)
         self._table = buffer[_LEAD:-_LEAD].reshape(rows, self._width)[:, : self._window]
         self._before, self._at, self._after = buffer[:-2], buffer[1:-1], buffer[2:]
+        self._ends = [(step, buffer[step:]) for step in self._steps]
         self._starts = _LEAD - 1 + np.arange(rows, dtype=np.int64) * self._width
 
     def sort(self, block: Block, slot: int) -> None:
         """Sort a block's rows without the value in `slot`; everything else here reads what was sorted last.
 
         Args:
-            block: At most `max_rows` rows; `scratch.history_count` says how many valid values each has apart from that one.
+            block: At most `max_rows` rows; `scratch.history_count` says how many valid values each has besides the newest.
             slot: Place of the newest value.
         """
         table = self._table[: len(block.ring)]
         np.copyto(table, block.ring)
         table[:, slot] = np.nan
         table.sort(axis=1)
-        np.copyto(block.scratch.i1, block.scratch.history_count, casting="unsafe")
 
     def centre(self, block: Block) -> None:
         """Median and MAD of each row without its newest value; NaN when it has no other."""
@@ -73,10 +73,10 @@ class OrderStatistics:
     def ends(self, block: Block) -> None:
         """Minimum and maximum of each row with its newest value."""
         scratch = block.scratch
-        starts = self._starts[: len(block.ring)]
-        np.fmin(_take(self._at, starts, scratch.t1), block.newest, out=block.minimum)
-        np.add(scratch.i1, starts, out=scratch.i2)
-        np.fmax(_take(self._before, scratch.i2, scratch.t1), block.newest, out=block.maximum)
+        rows = len(block.ring)
+        np.fmin(self._table[:rows, 0], block.newest, out=block.minimum)
+        np.add(scratch.history_count, self._starts[:rows], out=scratch.places)
+        np.fmax(_take(self._before, scratch.places, scratch.t1), block.newest, out=block.maximum)
 
     def percentiles(self, block: Block) -> None:
         """Percentiles of each row with its newest value, linear between neighbours."""
@@ -92,34 +92,30 @@ class OrderStatistics:
         _between(at, after, fraction, out=block.percentiles)
 
     def _median(self, block: Block, starts: IndexArray) -> None:
-        """Leaves half the number of values in i3."""
+        """Half-way between the middle two of an even number of values; leaves their places in `runs`."""
         scratch = block.scratch
-        np.subtract(scratch.i1, 1, out=scratch.i2)
-        np.right_shift(scratch.i2, 1, out=scratch.i2)
-        np.add(scratch.i2, starts, out=scratch.i2)
-        low = _take(self._at, scratch.i2, scratch.t1)
-        np.right_shift(scratch.i1, 1, out=scratch.i3)
-        np.add(scratch.i3, starts, out=scratch.i2)
-        high = _take(self._at, scratch.i2, scratch.t2)
+        np.subtract(scratch.history_count, 1, out=scratch.counts[0])
+        np.right_shift(scratch.counts, 1, out=scratch.runs)
+        np.equal(scratch.runs[0], scratch.runs[1], out=scratch.is_odd)
+        np.add(scratch.runs, starts, out=scratch.runs)
+        low, high = _take(self._at, scratch.runs, scratch.distances)
         _between(low, high, 0.5, out=block.median)
 
     def _mad(self, block: Block, starts: IndexArray) -> None:
-        """Median distance from the median; i1 = values a row, i3 = half of them.
+        """Median distance from the median; call after `_median`.
 
-        The i3 + 1 values nearest the median are a run of the sorted row. `runs` holds the places of its first and last value;
-        a run whose first value is farther from the median than its last moves on.
+        The values nearest the median, one more than half of them, are a run of the sorted row. `runs` holds the places of its
+        first and last value; a run whose first value is farther from the median than its last moves on.
         """
         scratch = block.scratch
         np.copyto(scratch.runs[0], starts)
-        np.add(starts, scratch.i3, out=scratch.runs[1])
-        for step in self._steps:
-            np.add(scratch.runs, step - 1, out=scratch.run_ends)
-            ends = _take(self._at, scratch.run_ends, scratch.distances)
+        for step, values in self._ends:
+            ends = _take(values, scratch.runs, scratch.distances)
             np.subtract(ends, block.median, out=ends)
             np.add(ends[0], ends[1], out=scratch.t1)
             np.less(scratch.t1, 0.0, out=scratch.mask)
-            np.multiply(scratch.mask, step, out=scratch.i2)
-            np.add(scratch.runs, scratch.i2, out=scratch.runs)
+            np.multiply(scratch.mask, step, out=scratch.places)
+            np.add(scratch.runs, scratch.places, out=scratch.runs)
         self._middle_distance(block)
 
     def _middle_distance(self, block: Block) -> None:
@@ -137,9 +133,7 @@ class OrderStatistics:
         np.fmin(farthest, here[1], out=farthest)
         np.negative(here[0], out=next_farthest)
         np.maximum(next_farthest, before[1], out=next_farthest)
-        np.bitwise_and(scratch.i1, 1, out=scratch.i2)
-        np.not_equal(scratch.i2, 0, out=scratch.mask)
-        np.copyto(next_farthest, farthest, where=scratch.mask)
+        np.copyto(next_farthest, farthest, where=scratch.is_odd)
         _between(next_farthest, farthest, 0.5, out=block.mad)
 
     def _places(self, block: Block, starts: IndexArray) -> FloatArray:
@@ -150,10 +144,10 @@ class OrderStatistics:
         scratch = block.scratch
         np.subtract(block.count, 1.0, out=scratch.t1)
         np.multiply(self._fractions, scratch.t1, out=scratch.q4)
-        np.floor(scratch.q4, out=scratch.q1)
-        np.copyto(scratch.ranks, scratch.q1, casting="unsafe")
+        np.copyto(scratch.ranks, scratch.q4, casting="unsafe")
+        np.subtract(scratch.q4, scratch.ranks, out=scratch.q4)
         np.add(scratch.ranks, starts, out=scratch.ranks)
-        return np.subtract(scratch.q4, scratch.q1, out=scratch.q4)
+        return scratch.q4
 
 
 def _take(values: FloatArray, places: IndexArray, out: FloatArray) -> FloatArray:

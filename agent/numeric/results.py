@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FloatArray, IdArray
-    from agent.numeric.window_engine import Rows, WindowEngine
+    from agent.numeric.row_table import Rows
+    from agent.numeric.window_engine import WindowEngine
 
 __all__ = ["Health", "Reason", "Statistics", "TickResult"]
 

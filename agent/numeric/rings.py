@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FloatArray
+    from agent.numeric.row_table import Rows
+
+T = TypeVar("T", bound=np.generic)
 
 __all__ = ["Block", "Rings", "Scratch"]
 
@@ -39,18 +42,19 @@ class Scratch:
     """Temporaries for blocks of one length; nothing in them outlives a tick."""
 
     def __init__(self, length: int, percentile_count: int, recent_count: int) -> None:
-        self.pair = np.empty((2, length))
-        self.count, self.value = self.pair
-        self.scaled_pair = np.empty((2, length))
+        self.terms = np.empty((_MOMENT_COUNT, length))
+        self.count, self.value, self.square, self.aged_count, _, self.aged_square = self.terms
+        self.level_terms, self.sloped_terms, self.newest_terms = self.terms[:2], self.terms[3:5], self.terms[:3]
         self.t1, self.t2, self.t3, self.t4, self.t5, self.t6 = np.empty((6, length))
-        self.history_count, self.history_mean = np.empty((2, length))
+        self.history_mean = np.empty(length)
         self.deviations, self.spreads, self.centres, self.sizes, self.limits = np.empty((5, 2, length))
         self.history_std = self.spreads[0]
         self.masks = np.empty((2, length), dtype=bool)
         self.shifted_mean, self.square_sum = np.empty((2, length))
-        self.mask = np.empty(length, dtype=bool)
-        self.i1, self.i2, self.i3 = np.empty((3, length), dtype=np.int64)
-        self.runs, self.run_ends = np.empty((2, 2, length), dtype=np.int64)
+        self.mask, self.is_odd = np.empty((2, length), dtype=bool)
+        self.counts, self.runs = np.empty((2, 2, length), dtype=np.int64)
+        self.history_count = self.counts[1]
+        self.places = np.empty(length, dtype=np.int64)
         self.distances, self.more_distances = np.empty((2, 2, length))
         self.ranks = np.empty((percentile_count, length), dtype=np.int64)
         self.recent = np.empty((recent_count, length))
@@ -64,9 +68,9 @@ class Block:
     Attributes:
         start, stop: Which rows.
         ring: (rows, window), float64; NaN where there is no value.
-        count, sum_d, sum_t, sum_td, sum_tt, sum_dd: Sums over the valid values of the window, with d = value - shift and
-            t = age in ticks (newest 0, the one before -1, ...). The first, third and fifth are exact whole numbers.
-        levels: count and sum_d as one (2, rows) array; sloped: sum_t and sum_td.
+        count, sum_d, sum_dd, sum_t, sum_td, sum_tt: Sums over the valid values of the window, with d = value - shift and
+            t = age in ticks (newest 0, the one before -1, ...). Those without d are exact whole numbers.
+        moments: All six as one (6, rows) array; levels: count and sum_d; sloped: sum_t and sum_td; ageless: the first three.
         shift: A value of the series; NaN before its first one.
         peak: Largest sum_dd since the sums were last made from the ring.
         newest: The value of this tick; NaN when missing.
@@ -105,8 +109,8 @@ class Block:
         self.scratch = scratch
         self.ring = rings.ring[start:stop]
         self.moments = rings.moments[:, start:stop]
-        self.levels, self.sloped = self.moments[0:2], self.moments[2:4]
-        self.count, self.sum_d, self.sum_t, self.sum_td, self.sum_tt, self.sum_dd = self.moments
+        self.levels, self.sloped, self.ageless = self.moments[:2], self.moments[3:5], self.moments[:3]
+        self.count, self.sum_d, self.sum_dd, self.sum_t, self.sum_td, self.sum_tt = self.moments
         for name, values in zip(_SINGLES, rings.singles, strict=True):
             setattr(self, name, values[start:stop])
         self.both_z = rings.singles[_SINGLES.index("z") : _SINGLES.index("robust_z") + 1, start:stop]
@@ -143,10 +147,8 @@ class Rings:
 
     def nbytes(self) -> int:
         """Bytes held for rows, temporaries not counted."""
-        return sum(
-            array.nbytes
-            for array in (self.ring, self.moments, self.singles, self.percentiles, self.bad_count, self.is_anomaly)
-        )
+        by_row = (self.moments, self.singles, self.percentiles, self.bad_count, self.is_anomaly)
+        return self.ring.nbytes + sum(array.nbytes for array in by_row)
 
     def grow_to(self, row_count: int) -> None:
         """Have at least this many rows; storage at least doubles when it must move, so growth is O(1) a row.
@@ -165,7 +167,7 @@ class Rings:
         bounds = [(start, min(start + length, self.row_count)) for start in range(0, self.row_count, length)]
         return [Block(self, start, stop, self._scratch_of(stop - start)) for start, stop in bounds]
 
-    def clear(self, rows: NDArray[np.int64]) -> None:
+    def clear(self, rows: Rows) -> None:
         """Make rows as new: no value, no sum, no result of an earlier series stays."""
         self.ring[rows] = np.nan
         self.moments[:, rows] = 0.0
@@ -177,20 +179,23 @@ class Rings:
         self.is_anomaly[rows] = False
 
     def _move(self, capacity: int) -> None:
-        old = (self.ring, self.moments, self.singles, self.percentiles, self.bad_count, self.is_anomaly)
         used = len(self.ring)
-        self.ring = np.empty((capacity, self.window))
-        self.moments = np.empty((_MOMENT_COUNT, capacity))
-        self.singles = np.empty((len(_SINGLES), capacity))
-        self.percentiles = np.empty((len(self.percentiles), capacity))
-        self.bad_count = np.empty(capacity, dtype=np.uint32)
-        self.is_anomaly = np.empty(capacity, dtype=bool)
-        self.ring[:used], self.moments[:, :used], self.singles[:, :used] = old[:3]
-        self.percentiles[:, :used], self.bad_count[:used], self.is_anomaly[:used] = old[3:]
-        self.clear(np.arange(used, capacity))
+        ring, self.ring = self.ring, np.empty((capacity, self.window))
+        self.ring[:used] = ring
+        self.moments, self.singles = _widened(self.moments, capacity), _widened(self.singles, capacity)
+        self.percentiles = _widened(self.percentiles, capacity)
+        self.bad_count, self.is_anomaly = _widened(self.bad_count, capacity), _widened(self.is_anomaly, capacity)
+        self.clear(slice(used, capacity))
 
     def _scratch_of(self, length: int) -> Scratch:
         scratch = self._scratch.get(length)
         if scratch is None:
             scratch = self._scratch[length] = Scratch(length, len(self.percentiles), self._recent_count)
         return scratch
+
+
+def _widened(array: NDArray[T], capacity: int) -> NDArray[T]:
+    """The array in a larger one, whose last axis is that long; what is new is not set."""
+    wide = np.empty((*array.shape[:-1], capacity), dtype=array.dtype)
+    wide[..., : array.shape[-1]] = array
+    return wide

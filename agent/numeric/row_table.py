@@ -77,7 +77,10 @@ def _without(array: NDArray[np.uint32], places: NDArray[np.int64]) -> NDArray[np
 
 
 def as_slice(rows: NDArray[np.int64]) -> Rows:
-    """The same rows as a slice where they are 0, 1, 2, ..., which spares the engine a gather."""
+    """The same rows as a slice where each follows the one before, which spares the engine a gather."""
     count = len(rows)
-    is_likely = count > 0 and rows[0] == 0 and rows[-1] == count - 1
-    return slice(0, count) if is_likely and np.array_equal(rows, np.arange(count)) else rows
+    if not count:
+        return rows
+    first, last = int(rows[0]), int(rows[-1])
+    follows = last - first == count - 1 and (count == 1 or np.array_equal(rows, np.arange(first, last + 1)))
+    return slice(first, last + 1) if follows else rows

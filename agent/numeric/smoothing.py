@@ -18,9 +18,8 @@ def weigh_exponentially(block: Block, alpha: float) -> None:
     np.subtract(block.newest, block.ewma, out=scratch.t1)
     np.multiply(scratch.t1, alpha, out=scratch.t1)
     np.add(scratch.t1, block.ewma, out=scratch.t1)
-    np.isnan(block.ewma, out=scratch.mask)
-    np.copyto(scratch.t1, block.newest, where=scratch.mask)
-    np.equal(block.newest, block.newest, out=scratch.mask)
+    np.fmax(block.ewma, block.newest, out=block.ewma)
+    np.equal(scratch.t1, scratch.t1, out=scratch.mask)
     np.copyto(block.ewma, scratch.t1, where=scratch.mask)
 
 

@@ -36,30 +36,25 @@ _REMAKE_ROWS = 512
 
 
 def drop_oldest(block: Block, slot: int, window: int) -> None:
-    """Age every value by one tick and take the one in `slot` out of the sums and the ring."""
+    """Age every value by one tick and take the one in `slot` out of the sums; it stays in the ring until it is overwritten."""
     scratch = block.scratch
-    oldest = block.ring[:, slot]
-    np.subtract(oldest, block.shift, out=scratch.value)
-    oldest.fill(np.nan)
-    _count_valid(block)
+    np.subtract(block.ring[:, slot], block.shift, out=scratch.value)
+    _weigh_value(block)
+    np.multiply(scratch.level_terms, -float(window), out=scratch.sloped_terms)
+    np.multiply(scratch.aged_count, -float(window), out=scratch.aged_square)
     _age(block)
-    np.subtract(block.levels, scratch.pair, out=block.levels)
-    np.multiply(scratch.pair, float(window), out=scratch.scaled_pair)
-    np.add(block.sloped, scratch.scaled_pair, out=block.sloped)
-    np.multiply(scratch.count, float(window) ** 2, out=scratch.t1)
-    np.subtract(block.sum_tt, scratch.t1, out=block.sum_tt)
-    np.multiply(scratch.value, scratch.value, out=scratch.t1)
-    np.subtract(block.sum_dd, scratch.t1, out=block.sum_dd)
+    np.subtract(block.moments, scratch.terms, out=block.moments)
 
 
 def restart_empty(block: Block) -> None:
     """Give rows without any value the newest one as shift, and sums of exactly 0."""
+    if np.minimum.reduce(block.count) > 0.0:
+        return
     empty = block.scratch.mask
     np.equal(block.count, 0.0, out=empty)
-    if empty.any():
-        np.copyto(block.moments, 0.0, where=empty)
-        np.copyto(block.peak, 0.0, where=empty)
-        np.copyto(block.shift, block.newest, where=empty)
+    np.copyto(block.moments, 0.0, where=empty)
+    np.copyto(block.peak, 0.0, where=empty)
+    np.copyto(block.shift, block.newest, where=empty)
 
 
 def describe_history(block: Block, rings: Rings, slot: int) -> None:
@@ -69,9 +64,11 @@ def describe_history(block: Block, rings: Rings, slot: int) -> None:
     np.multiply(block.peak, _COLLAPSE_RATIO, out=scratch.t1)
     np.less(scratch.square_sum, scratch.t1, out=scratch.mask)
     if scratch.mask.any():
-        remake(rings, block.start + np.flatnonzero(scratch.mask), slot)
+        collapsed = block.start + np.flatnonzero(scratch.mask)
+        rings.ring[collapsed, slot] = np.nan
+        remake(rings, collapsed, slot)
         _centre(block, scratch.history_mean)
-    np.copyto(scratch.history_count, block.count)
+    np.copyto(scratch.history_count, block.count, casting="unsafe")
     _spread(block, scratch.history_std)
 
 
@@ -81,10 +78,8 @@ def add_newest(block: Block, slot: int) -> None:
     _reject_far(block)
     np.copyto(block.ring[:, slot], block.newest)
     np.subtract(scratch.value, scratch.history_mean, out=scratch.deviations[0])
-    _count_valid(block)
-    np.add(block.levels, scratch.pair, out=block.levels)
-    np.multiply(scratch.value, scratch.value, out=scratch.t1)
-    np.add(block.sum_dd, scratch.t1, out=block.sum_dd)
+    _weigh_value(block)
+    np.add(block.ageless, scratch.newest_terms, out=block.ageless)
     np.maximum(block.peak, block.sum_dd, out=block.peak)
 
 
@@ -130,11 +125,11 @@ def _remake_chunk(rings: Rings, rows: NDArray[np.int64], ages: FloatArray, *, wi
     if with_ages:
         valid = (~missing).astype(np.float64)
         moments[0, rows] = valid.sum(axis=1)
-        moments[2, rows] = (valid * ages).sum(axis=1)
-        moments[4, rows] = (valid * ages**2).sum(axis=1)
+        moments[3, rows] = (valid * ages).sum(axis=1)
+        moments[5, rows] = (valid * ages**2).sum(axis=1)
     moments[1, rows] = values.sum(axis=1)
-    moments[3, rows] = (values * ages).sum(axis=1)
-    moments[5, rows] = square_sum = np.square(values, out=values).sum(axis=1)
+    moments[4, rows] = (values * ages).sum(axis=1)
+    moments[2, rows] = square_sum = np.square(values, out=values).sum(axis=1)
     rings.single("shift")[rows] = shift
     rings.single("peak")[rows] = square_sum
 
@@ -160,8 +155,8 @@ def _reject_far(block: Block) -> None:
     scratch = block.scratch
     np.subtract(block.newest, block.shift, out=scratch.value)
     np.abs(scratch.value, out=scratch.t1)
-    np.greater(scratch.t1, MAX_DISTANCE, out=scratch.mask)
-    if scratch.mask.any():
+    if np.fmax.reduce(scratch.t1) > MAX_DISTANCE:
+        np.greater(scratch.t1, MAX_DISTANCE, out=scratch.mask)
         block.bad_count += scratch.mask
         block.newest[scratch.mask] = np.nan
         scratch.value[scratch.mask] = np.nan
@@ -175,12 +170,13 @@ def _age(block: Block) -> None:
     np.subtract(block.sloped, block.levels, out=block.sloped)
 
 
-def _count_valid(block: Block) -> None:
-    """From `value` (NaN = missing) make `count` (1 or 0) and put 0 in place of NaN."""
+def _weigh_value(block: Block) -> None:
+    """What `value` adds to the sums that know no age: count (1, or 0 where it is NaN), itself (0 for NaN) and its square."""
     scratch = block.scratch
     np.isnan(scratch.value, out=scratch.mask)
     np.copyto(scratch.value, 0.0, where=scratch.mask)
     np.subtract(1.0, scratch.mask, out=scratch.count)
+    np.multiply(scratch.value, scratch.value, out=scratch.square)
 
 
 def _centre(block: Block, mean: FloatArray) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FloatArray, IdArray
-    from agent.numeric.window_engine import Rows
+    from agent.numeric.row_table import Rows
 
 __all__ = ["Health", "Reason", "Statistics", "TickResult", "Transformer"]
 
@@ -92,7 +92,7 @@ class Transformer:
         """Drop series with all that was kept of them; the rows that become free. Unknown ids are fine."""
         rows = self._table.remove(np.asarray(ids, dtype=np.uint32))
         if len(rows):
-            self.engine.clear(rows)
+            self.engine.clear(as_slice(rows))
             self._last_ids, self._last_rows = self._table.ids[:0], slice(0, 0)
         return rows
 

@@ -1,7 +1,7 @@
 """The engine: rows of values, one tick at a time, all rows at once.
 
-    newest values -> drop the oldest -> describe the history -> sort it -> add the newest -> scores -> line, forecast
-                     (running sums)     (mean, spread)         (median, MAD)               (z, robust z)
+    newest -> drop the oldest -> describe the history -> add the newest -> line, forecast -> sort the history -> scores
+              (running sums)     (mean, spread)                                              (median, MAD)       (z, robust z)
 
 Rows are worked on in blocks whose temporaries stay in cache; no result depends on how rows fall into blocks.
 """
@@ -19,12 +19,9 @@ from agent.numeric.order import OrderStatistics
 from agent.numeric.rings import Rings
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from agent.model import FloatArray
     from agent.numeric.rings import Block
-
-    Rows = NDArray[np.int64] | slice
+    from agent.numeric.row_table import Rows
 
 __all__ = ["EngineSettings", "WindowEngine"]
 
@@ -101,7 +98,7 @@ class WindowEngine:
             self._order_blocks = self.rings.cut(order_rows)
             self._extrema.grow_to(len(self.rings.ring))
 
-    def clear(self, rows: NDArray[np.int64]) -> None:
+    def clear(self, rows: Rows) -> None:
         """Empty these rows for another series."""
         self.rings.clear(rows)
         if self._extrema:
@@ -116,7 +113,6 @@ class WindowEngine:
         """
         with np.errstate(all="ignore"):
             self._remake_rota()
-            self._slot = (self._slot + 1) % self.settings.window
             self._take(rows, values)
             for block in self._blocks:
                 self._advance(block)
@@ -133,7 +129,6 @@ class WindowEngine:
         """
         with np.errstate(all="ignore"):
             for values in history[-self.settings.window :]:
-                self._slot = (self._slot + 1) % self.settings.window
                 self._take(rows, values)
                 for block in self._blocks:
                     sums.fill(block, self._slot)
@@ -163,6 +158,7 @@ class WindowEngine:
         self._is_complete = True
 
     def _take(self, rows: Rows, values: FloatArray) -> None:
+        self._slot = (self._slot + 1) % self.settings.window
         newest = self.rings.single("newest")
         newest.fill(np.nan)
         newest[rows] = values
@@ -176,21 +172,25 @@ class WindowEngine:
         sums.drop_oldest(block, self._slot, settings.window)
         sums.restart_empty(block)
         sums.describe_history(block, self.rings, self._slot)
-        if not self._extrema:
-            self._order.sort(block, self._slot)
-            self._order.centre(block)
         sums.add_newest(block, self._slot)
         sums.describe_window(block)
         smoothing.weigh_exponentially(block, settings.ewma_alpha)
+        if settings.computes_all:
+            self._extrapolate(block)
+        self._rank(block)
         scores.score(block)
         scores.flag_anomalies(block, settings.anomaly_threshold)
+
+    def _rank(self, block: Block) -> None:
+        """Extremes of long windows; of others, whose rows are sorted at every tick, all that the sorted row tells."""
         if self._extrema:
             self._extrema.update(block, self._slot)
-        if settings.computes_all:
-            if not self._extrema:
-                self._order.ends(block)
-                self._order.percentiles(block)
-            self._extrapolate(block)
+            return
+        self._order.sort(block, self._slot)
+        self._order.centre(block)
+        if self.settings.computes_all:
+            self._order.ends(block)
+            self._order.percentiles(block)
 
     def _extrapolate(self, block: Block) -> None:
         """Moving average, line and forecast; the window's sums must have just been described."""
@@ -202,7 +202,7 @@ class WindowEngine:
     def _sort(self, block: Block) -> None:
         scratch = block.scratch
         np.isfinite(block.newest, out=scratch.mask)
-        np.subtract(block.count, scratch.mask, out=scratch.history_count)
+        np.subtract(block.count, scratch.mask, out=scratch.history_count, casting="unsafe")
         self._order.sort(block, self._slot)
 
     def _remake_rota(self) -> None:

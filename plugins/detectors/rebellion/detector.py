@@ -171,6 +171,4 @@ class RangeDetector:
 
 def _cut(slots: NDArray[np.int64]) -> list[Places]:
     """The rows in blocks."""
-    rows, count = as_slice(slots), len(slots)
-    bounds = [(start, min(start + BLOCK_COUNT, count)) for start in range(0, count, BLOCK_COUNT)]
-    return [Places.of(slice(*bound) if isinstance(rows, slice) else rows[slice(*bound)]) for bound in bounds]
+    return [Places.of(as_slice(slots[start : start + BLOCK_COUNT])) for start in range(0, len(slots), BLOCK_COUNT)]

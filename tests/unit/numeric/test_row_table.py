@@ -29,7 +29,9 @@ def test_it_is_a_dictionary_whose_rows_are_given_out_again(steps):
 
 def test_rows_in_a_row_are_a_slice():
     assert as_slice(np.arange(3)) == slice(0, 3)
-    for rows in ([], [0, 2], [1, 2, 3], [0, 2, 1], [0, 3, 1, 3], [3, 1, 2, 0]):
+    assert as_slice(np.array([4])) == slice(4, 5)
+    assert as_slice(np.array([7, 8, 9])) == slice(7, 10)
+    for rows in ([], [0, 2], [0, 2, 1], [0, 3, 1, 3], [3, 1, 2, 0], [5, 5, 7]):
         assert as_slice(np.array(rows)).tolist() == rows
 
 
