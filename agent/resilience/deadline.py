@@ -7,7 +7,7 @@ block that ends in time only leaves the row.
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from math import inf
 from types import TracebackType
 from typing import Self
@@ -51,6 +51,7 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
     )
 
     _lane: _Lane | None
+    _outer: deadline | None
     _timer: asyncio.TimerHandle
 
     def __init__(self, seconds: float | None, *, cuts: bool = True) -> None:
@@ -64,6 +65,8 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
 
     def __enter__(self) -> Self:
         outer = _current.get()
+        while outer is not None and not outer.is_on:  # as `_still_on`, without the cost of its frame
+            outer = outer._outer  # noqa: SLF001 - its own kind
         if self._seconds is None and outer is None:
             return self
         try:
@@ -73,25 +76,21 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
         if task is None:
             return self
         loop = task.get_loop()
-        limit = None if outer is None else _still_on(outer)
-        until_s = inf if self._seconds is None else loop.time() + self._seconds
-        if self._seconds is not None and (limit is None or until_s < limit.until_s):
-            self._begin(task, outer, until_s)
-            if self._cuts:
-                self._wait_with_others(task, _lane(loop, self._seconds), loop)
-        elif limit is not None and self._cuts and limit._task is not task:  # noqa: SLF001 - its own kind
-            self._begin(task, outer, limit.until_s)
-            self._wait_with_others(task, None, loop)
+        if self._seconds is not None:
+            until_s = loop.time() + self._seconds
+            if outer is None or until_s < outer.until_s:
+                self._begin(task, loop, outer, until_s, self._seconds)
+                return self
+        if outer is not None and self._cuts and outer._task is not task:  # noqa: SLF001 - as above
+            self._begin(task, loop, outer, outer.until_s, None)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.is_on:
-            return
+        """End the block. The context variable keeps pointing here, which costs less than setting it back: see `_still_on`."""
         self.is_on = False
-        _current.set(self._outer)
-        task = self._task
+        task, self._task = self._task, None
         if task is None:
             return
         if not self.is_expired:
@@ -109,26 +108,30 @@ class deadline:  # noqa: N801 - reads as the words it stands for: `with deadline
             return deadline(None, cuts=False)
         return deadline(max(0.0, self.until_s - asyncio.get_running_loop().time()), cuts=False)
 
-    def _begin(self, task: asyncio.Task[object], outer: deadline | None, until_s: float) -> None:
+    def _begin(
+        self,
+        task: asyncio.Task[object],
+        loop: asyncio.AbstractEventLoop,
+        outer: deadline | None,
+        until_s: float,
+        length_s: float | None,
+    ) -> None:
+        """Limit the block. It is cut off with the others of its length, in their order; without one by a timer of its own."""
         self.is_on = True
         self.until_s = until_s
         self._outer = outer
         _current.set(self)
-        if self._cuts:
-            self._task = task
-            self._cancelling = task.cancelling()
-
-    def _wait_with_others(
-        self, task: asyncio.Task[object], lane: _Lane | None, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        """Be cut off with the lane, in its order; without a lane, by a timer of one's own."""
-        self._lane = lane
+        if not self._cuts:
+            return
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._lane = lane = None if length_s is None else (_lanes_of.get(id(loop)) or _new_lanes(loop))[length_s]
         if lane is None:
-            self._timer = loop.call_at(self.until_s, self._expire, task)
+            self._timer = loop.call_at(until_s, self._expire, task)
             return
         lane.waiting[self] = task
         if not lane.is_armed:
-            lane.arm(self.until_s, loop)
+            lane.arm(until_s, loop)
 
     def _expire(self, task: asyncio.Task[object]) -> None:
         self.is_expired = True
@@ -148,8 +151,9 @@ class _Lane:
         self.is_armed = False
 
     def arm(self, until_s: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the timer. It runs in a context of its own, so that it keeps nothing of the caller's alive."""
         self.is_armed = True
-        loop.call_at(until_s, self._fire, loop)
+        loop.call_at(until_s, self._fire, loop, context=Context())
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()
@@ -164,21 +168,33 @@ class _Lane:
             one._expire(self.waiting.pop(one))  # noqa: SLF001 - its other half
 
 
-_Lanes = dict[float, _Lane]
+class _Lanes(dict[float, _Lane]):
+    """The lanes of one event loop by their length; None while there are too many: then a timer of one's own is cheaper."""
+
+    def __missing__(self, length_s: float) -> _Lane | None:
+        if len(self) >= MAX_LANES and not self._has_made_room():
+            return None
+        lane = self[length_s] = _Lane()
+        return lane
+
+    def _has_made_room(self) -> bool:
+        """Give up the first lane if nobody waits in it; else it goes to the end, and the next one is looked at next time."""
+        length_s = next(iter(self))
+        lane = self.pop(length_s)
+        if not lane.is_armed:
+            return True
+        self[length_s] = lane
+        return False
+
+
 _lanes_of: dict[int, _Lanes] = {}
 """The lanes of each living event loop, by its identity; a loop's own object dictionary is not everywhere."""
 
 
-def _lane(loop: asyncio.AbstractEventLoop, seconds: float) -> _Lane | None:
-    """The lane of this length; None when there are too many lengths: then a timer of one's own is cheaper."""
-    lanes = _lanes_of.get(id(loop))
-    if lanes is None:
-        lanes = _lanes_of[id(loop)] = {}
-        finalize(loop, _lanes_of.pop, id(loop)).atexit = False
-    lane = lanes.get(seconds)
-    if lane is None and len(lanes) < MAX_LANES:
-        lane = lanes[seconds] = _Lane()
-    return lane
+def _new_lanes(loop: asyncio.AbstractEventLoop) -> _Lanes:
+    lanes = _lanes_of[id(loop)] = _Lanes()
+    finalize(loop, _lanes_of.pop, id(loop)).atexit = False
+    return lanes
 
 
 def remaining_s() -> float | None:

@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import threading
+import weakref
 
 import pytest
 
@@ -25,7 +26,7 @@ def travel(test):
 
 
 @travel
-async def test_34_what_hangs_is_cut_off_at_the_deadline(clock):
+async def test_scenario_34_what_hangs_is_cut_off_at_the_deadline(clock):
     limit = deadline(1.0)
     with pytest.raises(TimeoutError, match="not done within 1 s"), limit:
         await asyncio.sleep(3600)
@@ -50,7 +51,7 @@ async def test_an_error_in_the_block_comes_out_as_it_is(clock):
 
 
 @travel
-async def test_35_a_cancellation_from_elsewhere_stays_one(clock):
+async def test_scenario_35_a_cancellation_from_elsewhere_stays_one(clock):
     async def hang():
         with deadline(10.0):
             await asyncio.sleep(3600)
@@ -63,7 +64,7 @@ async def test_35_a_cancellation_from_elsewhere_stays_one(clock):
 
 
 @travel
-async def test_35_a_cancellation_at_the_same_moment_as_the_deadline_wins(clock):
+async def test_scenario_35_a_cancellation_at_the_same_moment_as_the_deadline_wins(clock):
     async def hang():
         with deadline(1.0):
             await asyncio.sleep(3600)
@@ -115,7 +116,7 @@ async def test_the_same_moment_cuts_all_that_it_is_up_for(clock):
 
 
 @travel
-async def test_34_the_inner_of_two_ends_no_later_than_the_outer(clock):
+async def test_scenario_34_the_inner_of_two_ends_no_later_than_the_outer(clock):
     async def hang():
         with deadline(1.0), inner:
             left_s.append(remaining_s())
@@ -130,7 +131,7 @@ async def test_34_the_inner_of_two_ends_no_later_than_the_outer(clock):
 
 
 @travel
-async def test_34_a_shorter_inner_one_leaves_the_outer_its_time(clock):
+async def test_scenario_34_a_shorter_inner_one_leaves_the_outer_its_time(clock):
     with deadline(5.0):
         with pytest.raises(TimeoutError, match="within 1 s"), deadline(1.0):
             await asyncio.sleep(3600)
@@ -140,7 +141,7 @@ async def test_34_a_shorter_inner_one_leaves_the_outer_its_time(clock):
 
 
 @travel
-async def test_34_a_task_started_under_a_deadline_is_under_it_too(clock):
+async def test_scenario_34_a_task_started_under_a_deadline_is_under_it_too(clock):
     async def child():
         with deadline(None):
             await asyncio.sleep(3600)
@@ -239,6 +240,46 @@ async def test_more_lengths_than_lanes_are_cut_off_all_the_same(clock):
     assert [isinstance(result, TimeoutError) for result in results] == [seconds > 50 for seconds in lengths]
     assert len(_lanes_of[id(asyncio.get_running_loop())]) == MAX_LANES
     assert clock.monotonic_s() == 1000.0 + lengths[-1]
+
+
+@travel
+async def test_lengths_that_are_used_no_more_make_room_for_others(clock):
+    for seconds in range(1, MAX_LANES + 1):
+        with deadline(float(seconds)):
+            pass
+    lanes = _lanes_of[id(asyncio.get_running_loop())]
+    with deadline(3600.0):
+        assert 3600.0 not in lanes
+    await asyncio.sleep(10.0)
+    for seconds in (3600.0, 1800.0):
+        with deadline(seconds):
+            assert seconds in lanes
+    assert len(lanes) == MAX_LANES
+
+
+@travel
+async def test_a_block_that_ended_keeps_neither_its_task_nor_other_blocks_alive(clock):
+    def alive():
+        gc.collect()
+        return sum(isinstance(known, deadline) for known in gc.get_objects())
+
+    async def limited():
+        before = alive()
+        for _ in range(100):
+            with deadline(1.0):
+                await asyncio.sleep(0)
+        return alive() - before
+
+    task = asyncio.create_task(limited())
+    assert await task <= 1
+    ended = weakref.ref(task)
+    gc.disable()
+    try:
+        del task
+        await asyncio.sleep(0)  # the loop lets go of it
+        assert ended() is None
+    finally:
+        gc.enable()
 
 
 def test_each_event_loop_has_its_own_lanes():
