@@ -1,12 +1,17 @@
 import asyncio
+import random
 import threading
 
 import pytest
 from collector_bench import Bench, Plain
 
-from agent.contracts import RecoveryStep
+from agent.contracts import RecoveryOutcome, RecoveryStep
 from agent.errors import CollectError
 from agent.resilience.breaker import CircuitState
+from agent.resilience.recovery import Policy, RecoveryEngine
+from agent.status.report import collector_report, health
+
+CALM = {"is_pressed": False, "reason": "buffer", "rate": 1.0}
 
 
 @pytest.fixture
@@ -172,6 +177,33 @@ async def test_giving_up_disables_it_for_good(start):
     bench.clock.advance(1e6)
     assert await bench.tick() == {}
     assert bench.running.stats.failures == 1
+
+
+class Resets:
+    async def recover(self, request):
+        await request.reset()
+        return RecoveryOutcome(RecoveryStep.NEXT)
+
+
+async def test_scenario_44_crashing_after_five_restarts_in_five_minutes_it_is_disabled_and_health_says_so(start):
+    class Raises(Plain):
+        def collect(self, out):
+            raise CollectError("lost")
+
+    bench = start(Raises)
+    bench.running.recovery = RecoveryEngine(
+        (Policy(strategies=("reset",)),), {"reset": Resets()}, clock=bench.clock, rng=random.Random(1)
+    )
+    for rebuilds in range(1, 6):
+        await bench.tick()
+        assert bench.running.stats.rebuilds == rebuilds
+        bench.clock.advance(bench.running.breaker.retry_in_s)
+    await bench.tick()
+    assert bench.running.stats.rebuilds == 5
+    now_s = bench.clock.monotonic_s()
+    others = {"name": "cpu", "state": "CLOSED", "last_error": ""}
+    found = health({"age_s": 0.0, "interval_s": 1.0}, [collector_report(bench.running, now_s), others], [], CALM)
+    assert found == {"state": "degraded", "reasons": ["collector:x is FORCED_OPEN: CollectError: lost"]}
 
 
 async def test_a_factory_that_raises_is_a_failed_collect_and_is_tried_again(start):

@@ -97,20 +97,20 @@ def run(coroutine, context):
     return run_with_time_travel(coroutine, context.clock)
 
 
-def test_31_retry_waits_a_tenth_and_two_tenths_and_resolves(context):
+def test_scenario_31_retry_waits_a_tenth_and_two_tenths_and_resolves(context):
     method = make("retry", context, jitter_ratio=0.0)
     outcome = run(method.recover(request(call=calling(OSError(), "fine"))), context)
     assert outcome == RecoveryOutcome(RESOLVED, "fine", "attempt 3")
     assert context.clock.monotonic_s() == pytest.approx(0.3)
 
 
-def test_31_retry_hands_on_the_last_error(context):
+def test_scenario_31_retry_hands_on_the_last_error(context):
     last = OSError("third")
     outcome = run(make("retry", context).recover(request(call=calling(OSError("second"), last))), context)
     assert (outcome.step, outcome.error, outcome.note) == (NEXT, last, "stopped by attempts")
 
 
-def test_34_retry_stops_where_its_deadline_would_pass(context):
+def test_scenario_34_retry_stops_where_its_deadline_would_pass(context):
     method = make("retry", context, jitter_ratio=0.0, first_wait_s=0.4, deadline_s=1.0, max_attempts=9)
     error = OSError("first")
     outcome = run(method.recover(request(error, call=calling(*[OSError(str(n)) for n in range(9)]))), context)
@@ -118,7 +118,7 @@ def test_34_retry_stops_where_its_deadline_would_pass(context):
     assert context.clock.monotonic_s() == pytest.approx(0.4)
 
 
-def test_34_retry_heeds_the_deadline_of_its_caller(context):
+def test_scenario_34_retry_heeds_the_deadline_of_its_caller(context):
     async def within():
         with deadline(0.05):
             return await make("retry", context, jitter_ratio=0.0).recover(request(call=calling("never")))
@@ -126,7 +126,7 @@ def test_34_retry_heeds_the_deadline_of_its_caller(context):
     assert run(within(), context).note == "stopped by deadline"
 
 
-def test_35_retry_passes_cancellation_on_and_gives_its_token_back(context):
+def test_scenario_35_retry_passes_cancellation_on_and_gives_its_token_back(context):
     method = make("retry", context, budget_tokens=14.0)
 
     async def cancel_during_the_call():
@@ -141,7 +141,7 @@ def test_35_retry_passes_cancellation_on_and_gives_its_token_back(context):
     assert run(method.recover(request(call=calling("fine"))), context).value == "fine"
 
 
-def test_36_each_component_has_a_budget_of_its_own(context):
+def test_scenario_36_each_component_has_a_budget_of_its_own(context):
     method = make("retry", context, budget_tokens=14.0)
     assert run(method.recover(request(call=calling(OSError()))), context).note == "stopped by budget"
     other = RecoveryRequest("sink:file", "deliver", OSError(), call=calling("fine"))
@@ -152,12 +152,12 @@ def test_36_each_component_has_a_budget_of_its_own(context):
     assert run(method.recover(request(call=calling("fine"))), context).value == "fine"
 
 
-def test_36_without_tokens_there_is_no_budget(context):
+def test_scenario_36_without_tokens_there_is_no_budget(context):
     method = make("retry", context, budget_tokens=0.0, max_attempts=100)
     assert run(method.recover(request(call=calling(*[OSError()] * 98, "fine"))), context).value == "fine"
 
 
-def test_36_budgets_are_bounded_in_number(context):
+def test_scenario_36_budgets_are_bounded_in_number(context):
     method = make("retry", context)
     for number in range(1100):
         run_request = RecoveryRequest(f"c{number}", "x", ValueError(), call=calling())
@@ -165,14 +165,14 @@ def test_36_budgets_are_bounded_in_number(context):
     assert len(method._budgets) == 1000
 
 
-def test_38_retry_obeys_what_the_other_end_asks_for(context):
+def test_scenario_38_retry_obeys_what_the_other_end_asks_for(context):
     method = make("retry", context, jitter_ratio=0.0)
     error = RetryableDelivery("busy", retry_after_s=7.0)
     assert run(method.recover(request(error, call=calling("fine"))), context).value == "fine"
     assert context.clock.monotonic_s() == 7.0
 
 
-def test_41_retry_waits_as_its_caller_waits_and_a_refusal_costs_no_token(context):
+def test_scenario_41_retry_waits_as_its_caller_waits_and_a_refusal_costs_no_token(context):
     async def refuse(_seconds):
         raise RuntimeError("cannot wait here")
 
@@ -185,12 +185,12 @@ def test_41_retry_waits_as_its_caller_waits_and_a_refusal_costs_no_token(context
 # --- fallback, circuit break, reset, log ----------------------------------------------------------------------------
 
 
-async def test_40_fallback_answers(context):
+async def test_scenario_40_fallback_answers(context):
     outcome = await make("fallback", context).recover(request(fallback=calling("cached")))
     assert (outcome.step, outcome.value) == (RESOLVED, "cached")
 
 
-async def test_40_a_fallback_that_fails_says_so_with_the_original_as_cause(context):
+async def test_scenario_40_a_fallback_that_fails_says_so_with_the_original_as_cause(context):
     error, failure = OSError("down"), KeyError("nothing cached")
     outcome = await make("fallback", context).recover(request(error, fallback=calling(failure)))
     assert (outcome.step, outcome.error, failure.__cause__) == (NEXT, failure, error)
@@ -207,7 +207,7 @@ async def test_circuit_break_trips_once_and_leaves_an_open_breaker_alone(context
     assert tripped == [1]
 
 
-async def test_44_reset_rebuilds_and_that_is_all_where_there_is_no_call(context):
+async def test_scenario_44_reset_rebuilds_and_that_is_all_where_there_is_no_call(context):
     rebuilt = []
 
     async def reset():
@@ -221,7 +221,7 @@ async def test_44_reset_rebuilds_and_that_is_all_where_there_is_no_call(context)
     assert rebuilt == [1, 1, 1]
 
 
-def test_44_a_reset_that_hangs_is_cut_off(context):
+def test_scenario_44_a_reset_that_hangs_is_cut_off(context):
     async def hang():
         await asyncio.sleep(3600)
 
@@ -245,7 +245,7 @@ async def test_log_only_logs_one_of_equal_errors_a_minute_and_counts_the_rest(co
 # --- notify ---------------------------------------------------------------------------------------------------------
 
 
-async def test_43_notify_tells_once_a_minute_and_fingerprint(context):
+async def test_scenario_43_notify_tells_once_a_minute_and_fingerprint(context):
     method = make("notify", context)
     for _ in range(5):
         await method.recover(request())

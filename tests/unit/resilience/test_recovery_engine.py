@@ -67,7 +67,7 @@ async def test_strategies_run_in_order_until_one_resolves():
     assert bench.engine.stats().resolved == 1
 
 
-async def test_41_a_strategy_that_raises_is_reported_and_the_next_is_tried_with_the_original_error():
+async def test_scenario_41_a_strategy_that_raises_is_reported_and_the_next_is_tried_with_the_original_error():
     error = OSError("the original")
     bench = Bench(Policy(strategies=("fallback", "log_only")), fallback=RuntimeError("my own fault"))
     outcome = await bench.fail(error)
@@ -137,7 +137,7 @@ async def test_strategies_see_how_often_and_which_kind_of_error():
     assert first.fingerprint == second.fingerprint != ""
 
 
-async def test_43_five_failures_in_a_minute_climb_the_ladder_each_rung_once():
+async def test_scenario_43_five_failures_in_a_minute_climb_the_ladder_each_rung_once():
     bench = Bench(Policy())
     for _ in range(4):
         await bench.fail(**MEANS)
@@ -149,14 +149,14 @@ async def test_43_five_failures_in_a_minute_climb_the_ladder_each_rung_once():
     assert [event[0] for event in bench.events] == ["recovery.escalated"] * 3
 
 
-async def test_43_four_failures_a_minute_never_escalate():
+async def test_scenario_43_four_failures_a_minute_never_escalate():
     bench = Bench(Policy())
     for _ in range(100):
         await bench.fail(after_s=15.1, **MEANS)
     assert set(bench.ran) == {"retry"}
 
 
-async def test_43_a_minute_of_success_deescalates_and_the_climb_starts_over():
+async def test_scenario_43_a_minute_of_success_deescalates_and_the_climb_starts_over():
     bench = Bench(Policy())
     for _ in range(7):
         await bench.fail(**MEANS)
@@ -179,7 +179,7 @@ async def test_43_a_minute_of_success_deescalates_and_the_climb_starts_over():
     assert bench.ran == ["retry"] * 5 + ["reset"]
 
 
-async def test_43_a_failure_within_the_minute_of_success_starts_the_minute_over():
+async def test_scenario_43_a_failure_within_the_minute_of_success_starts_the_minute_over():
     bench = Bench(Policy())
     await bench.fail()
     bench.engine.succeeded("collector:cpu")
@@ -190,14 +190,14 @@ async def test_43_a_failure_within_the_minute_of_success_starts_the_minute_over(
     assert "collector:cpu" in bench.engine.troubled
 
 
-async def test_43_a_rung_without_means_is_left_out():
+async def test_scenario_43_a_rung_without_means_is_left_out():
     bench = Bench(Policy())
     for _ in range(5):
         await bench.fail()
     assert bench.ran == ["retry"] * 5 + ["notify"]
 
 
-async def test_43_the_climb_goes_on_from_where_the_policy_stands():
+async def test_scenario_43_the_climb_goes_on_from_where_the_policy_stands():
     bench = Bench(Policy(strategies=("retry", "reset", "fallback")))
     for _ in range(6):
         await bench.fail(**MEANS)
@@ -205,14 +205,14 @@ async def test_43_the_climb_goes_on_from_where_the_policy_stands():
     assert bench.ran.count("reset") == 6
 
 
-async def test_43_a_policy_off_the_ladder_is_not_escalated():
+async def test_scenario_43_a_policy_off_the_ladder_is_not_escalated():
     bench = Bench(Policy(strategies=("log_only",)))
     for _ in range(20):
         await bench.fail(**MEANS)
     assert set(bench.ran) == {"log_only"}
 
 
-async def test_43_what_still_fails_ten_minutes_later_is_taken_up_the_ladder_again():
+async def test_scenario_43_what_still_fails_ten_minutes_later_is_taken_up_the_ladder_again():
     bench = Bench(Policy())
     for _ in range(7):
         await bench.fail(**MEANS)
@@ -240,7 +240,7 @@ async def test_the_error_of_a_stronger_means_comes_out():
     assert str(outcome.error) == "after the reset"
 
 
-async def test_37_what_an_open_breaker_refuses_is_no_new_failure():
+async def test_scenario_37_what_an_open_breaker_refuses_is_no_new_failure():
     bench = Bench(Policy())
     for _ in range(20):
         await bench.fail(BreakerOpen("hub", 5.0), **MEANS)

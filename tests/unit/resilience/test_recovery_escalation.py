@@ -12,18 +12,18 @@ def climb(escalation, now_s, component="a", means=LADDER):
     return escalation.climb(component, 0, means.__contains__, now_s)
 
 
-def test_43_the_component_that_failed_longest_ago_makes_room():
+def test_scenario_43_the_component_that_failed_longest_ago_makes_room():
     escalation = Escalation(EscalationSettings(max_components=2), random.Random(1))
     for component in "abc":
         escalation.failed(component, 0.0)
     assert [component in escalation.troubled for component in "abc"] == [False, True, True]
 
 
-def test_43_a_success_of_a_component_that_never_failed_is_nothing():
+def test_scenario_43_a_success_of_a_component_that_never_failed_is_nothing():
     assert Escalation(EscalationSettings(), random.Random(1)).succeeded("a", 0.0) is None
 
 
-def test_43_well_again_at_once_where_no_calm_is_asked_for():
+def test_scenario_43_well_again_at_once_where_no_calm_is_asked_for():
     escalation = Escalation(EscalationSettings(calm_s=0.0, failures=1), random.Random(1))
     assert climb(escalation, 0.0) == "reset"
     assert escalation.succeeded("a", 0.0) == "reset"
@@ -31,7 +31,7 @@ def test_43_well_again_at_once_where_no_calm_is_asked_for():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_43_the_second_climb_is_spread_over_a_fifth_of_ten_minutes(seed):
+def test_scenario_43_the_second_climb_is_spread_over_a_fifth_of_ten_minutes(seed):
     escalation = Escalation(EscalationSettings(failures=1), random.Random(seed))
     assert [climb(escalation, 0.0) for _ in range(4)] == ["reset", "circuit_break", "notify", None]
     again_s = next(now_s for now_s in range(1000) if climb(escalation, now_s) == "reset")
@@ -58,7 +58,7 @@ STEPS = st.lists(st.tuples(st.booleans(), st.floats(0.0, 40.0)), max_size=80)
 
 
 @given(STEPS, st.sets(st.sampled_from(LADDER[1:])))
-def test_43_against_a_model_that_remembers_everything(steps, means):
+def test_scenario_43_against_a_model_that_remembers_everything(steps, means):
     """No climb before five failures in a minute; then a rung a failure, each once, until a minute of success."""
     escalation = Escalation(EscalationSettings(rearm_s=1e9), random.Random(1))
     now_s, failures, rungs, well_since_s = 0.0, [], [name for name in LADDER[1:] if name in means], None

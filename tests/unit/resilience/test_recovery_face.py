@@ -94,7 +94,7 @@ async def test_the_seeds_decorator_runs_as_written():
     assert await connect_websocket("ws://hub") == "connected to ws://hub"
 
 
-async def test_41_the_seeds_call_by_name_runs_as_written_and_its_positional_arguments_are_the_functions():
+async def test_scenario_41_the_seeds_call_by_name_runs_as_written_and_its_positional_arguments_are_the_functions():
     my_function = fails(0)
     args, kwargs = (1, 2), {"key": "value"}
     e = ConnectionError("lost")
@@ -105,7 +105,7 @@ async def test_41_the_seeds_call_by_name_runs_as_written_and_its_positional_argu
     assert my_function.calls == [((1, 2), {"key": "value"})]
 
 
-async def test_41_the_seeds_call_by_position_runs_as_written():
+async def test_scenario_41_the_seeds_call_by_position_runs_as_written():
     function = fails(0)
     error, args = ConnectionError("lost"), (1, 2)
     assert (
@@ -117,7 +117,7 @@ async def test_41_the_seeds_call_by_position_runs_as_written():
     assert function.calls == [((1, 2), {})]
 
 
-async def test_41_position_and_name_may_be_mixed(recovery):
+async def test_scenario_41_position_and_name_may_be_mixed(recovery):
     function = fails(0)
     error = ConnectionError("lost")
     await recovery.handle_error(error, "a", "b", 1, 2, severity="high", original_function=function, key=3)
@@ -137,19 +137,19 @@ async def test_41_position_and_name_may_be_mixed(recovery):
         ((OSError(), "a", "b"), {"function": 3}, r"needs a function to call again, or None \(got 3\)"),
     ],
 )
-async def test_41_arguments_that_make_no_sense_are_named(recovery, args, kwargs, message):
+async def test_scenario_41_arguments_that_make_no_sense_are_named(recovery, args, kwargs, message):
     with pytest.raises(TypeError, match=message):
         await recovery.handle_error(*args, **kwargs)
 
 
-async def test_35_a_cancellation_is_not_recovered_from(recovery):
+async def test_scenario_35_a_cancellation_is_not_recovered_from(recovery):
     function = fails(0)
     with pytest.raises(asyncio.CancelledError):
         await recovery.handle_error(asyncio.CancelledError(), "a", "b", function=function)
     assert function.calls == []
 
 
-async def test_31_what_keeps_failing_raises_its_last_error(recovery, waits):
+async def test_scenario_31_what_keeps_failing_raises_its_last_error(recovery, waits):
     function = fails(9)
     with pytest.raises(ConnectionError, match="failure 2") as failure:
         await recovery.handle_error(ConnectionError("first"), "a", "b", function=function)
@@ -158,7 +158,7 @@ async def test_31_what_keeps_failing_raises_its_last_error(recovery, waits):
     assert "1: ConnectionError: first" in failure.value.__notes__[0]
 
 
-async def test_37_own_bugs_are_not_retried_and_come_out_as_they_are(recovery):
+async def test_scenario_37_own_bugs_are_not_retried_and_come_out_as_they_are(recovery):
     error, function = ValueError("mine"), fails(0)
     with pytest.raises(ValueError, match="mine") as failure:
         await recovery.handle_error(error, "a", "b", function=function)
@@ -166,7 +166,7 @@ async def test_37_own_bugs_are_not_retried_and_come_out_as_they_are(recovery):
     assert function.calls == []
 
 
-async def test_41_without_a_function_an_error_is_only_reported(recovery, log):
+async def test_scenario_41_without_a_function_an_error_is_only_reported(recovery, log):
     assert await recovery.handle_error(OSError("x"), "db", "query") is None
     recovery.register_strategy("db", KeyError, RecoveryAction(RecoveryStrategy.LOG_ONLY))
     assert await recovery.handle_error(KeyError("y"), "db", "query") is None
@@ -174,7 +174,7 @@ async def test_41_without_a_function_an_error_is_only_reported(recovery, log):
     assert recovery.get_error_stats()["total_errors"] == 2
 
 
-async def test_41_the_most_specific_action_answers(recovery):
+async def test_scenario_41_the_most_specific_action_answers(recovery):
     ran = []
 
     def answer(word):
@@ -240,7 +240,7 @@ def test_an_action_out_of_range_is_refused(bad):
 
 @pytest.mark.parametrize("is_async", [True, False])
 @pytest.mark.parametrize("original", [fails, plain_fails])
-async def test_40_plain_and_async_fallbacks_answer_for_plain_and_async_functions(recovery, is_async, original):
+async def test_scenario_40_plain_and_async_fallbacks_answer_for_plain_and_async_functions(recovery, is_async, original):
     called = []
 
     def plain(error, *args):
@@ -264,7 +264,7 @@ async def test_40_plain_and_async_fallbacks_answer_for_plain_and_async_functions
     assert called[1:] == [(f"failure {len(function.calls) - 1}", (3,))]
 
 
-async def test_40_what_the_fallback_raises_comes_out_with_the_original_as_its_cause(recovery):
+async def test_scenario_40_what_the_fallback_raises_comes_out_with_the_original_as_its_cause(recovery):
     def fallback():
         raise KeyError("nothing cached")
 
@@ -283,7 +283,7 @@ async def test_40_what_the_fallback_raises_comes_out_with_the_original_as_its_ca
     assert failure.value.__cause__ is error
 
 
-async def test_40_a_fallback_that_raises_the_error_again_raises_it_as_it_was(recovery):
+async def test_scenario_40_a_fallback_that_raises_the_error_again_raises_it_as_it_was(recovery):
     def again(error):
         raise error
 
@@ -294,7 +294,7 @@ async def test_40_a_fallback_that_raises_the_error_again_raises_it_as_it_was(rec
     assert (failure.value, failure.value.__cause__) == (error, None)
 
 
-async def test_40_a_fallback_is_not_for_cancellation(recovery):
+async def test_scenario_40_a_fallback_is_not_for_cancellation(recovery):
     called = []
     recovery.register_strategy(
         "a", "*", RecoveryAction(RecoveryStrategy.FALLBACK, fallback_function=lambda: called.append(1))
@@ -327,7 +327,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_40_a_fallback_gets_as_much_as_it_takes(recovery, form):
+async def test_scenario_40_a_fallback_gets_as_much_as_it_takes(recovery, form):
     fallback, expected = FORMS[form]
     recovery.register_strategy("a", "*", RecoveryAction(RecoveryStrategy.FALLBACK, fallback_function=fallback))
     call = with_error_recovery("a", recovery=recovery)(original)
@@ -338,13 +338,13 @@ async def test_40_a_fallback_gets_as_much_as_it_takes(recovery, form):
         assert await call("u", timeout=7) == expected
 
 
-async def test_40_a_fallback_answers_a_report_without_a_function(recovery):
+async def test_scenario_40_a_fallback_answers_a_report_without_a_function(recovery):
     action = RecoveryAction(RecoveryStrategy.FALLBACK, fallback_function=repr)
     recovery.register_strategy("a", "*", action)
     assert await recovery.handle_error(OSError("down"), "a", "b") == "OSError('down')"
 
 
-async def test_40_a_fallback_without_a_signature_is_called_with_everything(recovery):
+async def test_scenario_40_a_fallback_without_a_signature_is_called_with_everything(recovery):
     recovery.register_strategy("a", "*", RecoveryAction(RecoveryStrategy.FALLBACK, fallback_function=Unsigned()))
     assert await recovery.handle_error(OSError(), "a", "b") == 1
 
@@ -359,7 +359,9 @@ class Unsigned:
 # --- circuit break --------------------------------------------------------------------------------------------------
 
 
-async def test_40_circuit_break_opens_the_components_breaker_and_the_fallback_answers_while_it_is_open(recovery):
+async def test_scenario_40_circuit_break_opens_the_components_breaker_and_the_fallback_answers_while_it_is_open(
+    recovery,
+):
     function = fails(99)
     action = RecoveryAction(RecoveryStrategy.CIRCUIT_BREAK, fallback_function=lambda: "cached")
     recovery.register_strategy("face_pay", ConnectionError, action)
@@ -412,7 +414,7 @@ async def test_reset_rebuilds_and_calls_again(recovery, is_async):
     assert (len(resets), len(function.calls)) == (1, 2)
 
 
-async def test_44_fifty_failures_at_once_make_one_reset(recovery):
+async def test_scenario_44_fifty_failures_at_once_make_one_reset(recovery):
     resets, go = [], asyncio.Event()
 
     async def reset():
@@ -540,7 +542,7 @@ def test_a_plain_function_may_run_an_event_loop_of_its_own_in_each_attempt(recov
     assert outer() == "fine"
 
 
-def test_40_an_async_fallback_of_a_plain_function_may_wait_where_no_loop_runs(recovery):
+def test_scenario_40_an_async_fallback_of_a_plain_function_may_wait_where_no_loop_runs(recovery):
     async def fallback():
         await asyncio.sleep(0)
         return "cached"
@@ -549,7 +551,7 @@ def test_40_an_async_fallback_of_a_plain_function_may_wait_where_no_loop_runs(re
     assert with_error_recovery("a", recovery=recovery)(plain_fails(9))() == "cached"
 
 
-async def test_41_a_plain_function_on_a_loops_thread_never_waits(recovery, waits, log):
+async def test_scenario_41_a_plain_function_on_a_loops_thread_never_waits(recovery, waits, log):
     function = plain_fails(1)
     action = RecoveryAction(RecoveryStrategy.RETRY, retry_delay=60.0, fallback_function=lambda: "cached")
     recovery.register_strategy("a", "*", action)
@@ -560,12 +562,12 @@ async def test_41_a_plain_function_on_a_loops_thread_never_waits(recovery, waits
     assert "would block the event loop; call the function through asyncio.to_thread" in facts["error"]
 
 
-async def test_41_a_plain_function_on_a_loops_thread_is_retried_where_that_needs_no_wait(recovery):
+async def test_scenario_41_a_plain_function_on_a_loops_thread_is_retried_where_that_needs_no_wait(recovery):
     recovery.register_strategy("a", "*", RecoveryAction(RecoveryStrategy.RETRY, retry_delay=0.0))
     assert with_error_recovery("a", recovery=recovery)(plain_fails(2))() == "fine"
 
 
-async def test_41_an_async_fallback_that_waits_cannot_on_a_loops_thread(recovery):
+async def test_scenario_41_an_async_fallback_that_waits_cannot_on_a_loops_thread(recovery):
     async def fallback():
         await asyncio.sleep(1)
 
@@ -575,7 +577,7 @@ async def test_41_an_async_fallback_that_waits_cannot_on_a_loops_thread(recovery
     assert str(failure.value.__cause__) == "failure 1"
 
 
-async def test_41_what_will_not_be_told_to_stop_waiting_is_stopped(recovery):
+async def test_scenario_41_what_will_not_be_told_to_stop_waiting_is_stopped(recovery):
     async def fallback():
         while True:
             try:
@@ -588,7 +590,7 @@ async def test_41_what_will_not_be_told_to_stop_waiting_is_stopped(recovery):
         with_error_recovery("a", recovery=recovery)(plain_fails(9))()
 
 
-def test_41_retries_of_a_plain_function_in_a_coroutine_wait_without_blocking_the_loop(clock):
+def test_scenario_41_retries_of_a_plain_function_in_a_coroutine_wait_without_blocking_the_loop(clock):
     recovery = AutonomousErrorRecovery(clock=clock, rng=Halves())
     recovery.register_strategy("a", "*", RecoveryAction(RecoveryStrategy.RETRY, 3, 8.0))
     seen = []
@@ -646,7 +648,7 @@ async def test_error_stats_are_plain_values(recovery):
     assert stats["recent_errors"][0]["message"] == "x 1"
 
 
-async def test_43_escalations_and_successes_reach_the_log(recovery, log, clock):
+async def test_scenario_43_escalations_and_successes_reach_the_log(recovery, log, clock):
     function = fails(5, error=ValueError)
     call = with_error_recovery("a", recovery=recovery)(function)
     for _ in range(5):

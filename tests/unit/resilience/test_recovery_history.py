@@ -15,7 +15,7 @@ def add(history, error, component="sink:hub", operation="deliver", now_ns=0):
     return history.add(component, operation, error, ErrorSeverity.MEDIUM, now_ns)
 
 
-def test_42_equal_errors_are_grouped_whatever_numbers_they_hold():
+def test_scenario_42_equal_errors_are_grouped_whatever_numbers_they_hold():
     history = ErrorHistory()
     add(history, OSError("no answer in 17 ms at 0x7f01"), now_ns=5)
     record = add(history, OSError("no answer in 2000 ms at 0x7f99"), now_ns=9)
@@ -33,17 +33,17 @@ def test_42_equal_errors_are_grouped_whatever_numbers_they_hold():
         (OSError("a"), {"operation": "close"}),
     ],
 )
-def test_42_errors_of_another_kind_are_kept_apart(error, where):
+def test_scenario_42_errors_of_another_kind_are_kept_apart(error, where):
     history = ErrorHistory()
     assert add(history, OSError("a")).fingerprint != add(history, error, **where).fingerprint
     assert [record.count for record in history.records()] == [1, 1]
 
 
-def test_42_fingerprints_are_the_same_in_every_run():
+def test_scenario_42_fingerprints_are_the_same_in_every_run():
     assert add(ErrorHistory(), OSError("a")).fingerprint == "92ebf9405909706b"
 
 
-def test_42_a_million_errors_stay_within_a_thousand_records_and_five_megabytes():
+def test_scenario_42_a_million_errors_stay_within_a_thousand_records_and_five_megabytes():
     history = ErrorHistory(1000)
     letters = "abcdefghijklmnopqrstuvwxyz"
     texts = ["x" * 400 + "".join(three) for three in itertools.islice(itertools.product(letters, repeat=3), 2000)]
@@ -65,7 +65,7 @@ def test_42_a_million_errors_stay_within_a_thousand_records_and_five_megabytes()
     assert grown < 5_000_000
 
 
-def test_42_neither_the_error_nor_its_traceback_is_kept_alive():
+def test_scenario_42_neither_the_error_nor_its_traceback_is_kept_alive():
     class Held(Exception):
         pass
 
@@ -88,7 +88,7 @@ def test_42_neither_the_error_nor_its_traceback_is_kept_alive():
     assert history.records()[0].message == "inner"
 
 
-def test_42_a_message_is_cut_at_500_characters():
+def test_scenario_42_a_message_is_cut_at_500_characters():
     assert len(add(ErrorHistory(), OSError("é" * 10_000)).message) == 500
 
 
@@ -120,7 +120,7 @@ def test_a_history_of_nothing_is_refused():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("xyz"))), st.integers(1, 5))
-def test_42_counts_are_exact_for_any_sequence(errors, max_records):
+def test_scenario_42_counts_are_exact_for_any_sequence(errors, max_records):
     history = ErrorHistory(max_records)
     for component, text in errors:
         add(history, OSError(text), component=component)

@@ -31,11 +31,11 @@ def chosen(policies, component="sink:hub", operation="deliver", error=None):
         ([policy(operation="deliver"), policy(operation="del*"), policy()], "* * deliver"),
     ],
 )  # fmt: skip
-def test_41_the_most_specific_policy_wins(policies, expected):
+def test_scenario_41_the_most_specific_policy_wins(policies, expected):
     assert chosen(policies) == expected
 
 
-def test_41_an_error_that_no_policy_knows_gets_the_default_policy():
+def test_scenario_41_an_error_that_no_policy_knows_gets_the_default_policy():
     assert PolicyTable([Policy("sink:a", strategies=("notify",))]).choose("b", "c", OSError()) == Policy()
 
 

@@ -47,7 +47,7 @@ async def nothing():
     pass
 
 
-async def test_44_fifty_simultaneous_requests_make_one_restart():
+async def test_scenario_44_fifty_simultaneous_requests_make_one_restart():
     restarts, _, told = restarts_with()
     component = Component()
     async with asyncio.TaskGroup() as group:
@@ -59,7 +59,7 @@ async def test_44_fifty_simultaneous_requests_make_one_restart():
     assert told == ["collector:cpu"]
 
 
-async def test_44_a_restart_that_fails_fails_for_all_who_wait_for_it():
+async def test_scenario_44_a_restart_that_fails_fails_for_all_who_wait_for_it():
     restarts, _, told = restarts_with()
     component = Component()
     component.error = OSError("port is taken")
@@ -74,7 +74,7 @@ async def test_44_a_restart_that_fails_fails_for_all_who_wait_for_it():
     assert told == []
 
 
-async def test_44_when_the_one_that_restarts_is_cancelled_one_of_the_waiting_takes_over():
+async def test_scenario_44_when_the_one_that_restarts_is_cancelled_one_of_the_waiting_takes_over():
     restarts, _, _ = restarts_with()
     component = Component()
     tasks = [asyncio.create_task(restarts.run("collector:cpu", component.restart)) for _ in range(3)]
@@ -88,7 +88,7 @@ async def test_44_when_the_one_that_restarts_is_cancelled_one_of_the_waiting_tak
     assert component.restarts == 2
 
 
-async def test_44_a_waiting_one_that_is_cancelled_leaves_the_restart_alone():
+async def test_scenario_44_a_waiting_one_that_is_cancelled_leaves_the_restart_alone():
     restarts, _, told = restarts_with()
     component = Component()
     tasks = [asyncio.create_task(restarts.run("collector:cpu", component.restart)) for _ in range(2)]
@@ -106,7 +106,7 @@ def run_without_loop(coroutine):
         coroutine.send(None)
 
 
-def test_44_callers_without_an_event_loop_share_a_restart_across_threads(monkeypatch):
+def test_scenario_44_callers_without_an_event_loop_share_a_restart_across_threads(monkeypatch):
     restarts, _, _ = restarts_with()
     began, go, waiting, count = threading.Event(), threading.Event(), threading.Semaphore(0), []
     landed = restart._landed
@@ -137,7 +137,7 @@ def test_44_callers_without_an_event_loop_share_a_restart_across_threads(monkeyp
     assert len(count) == 1
 
 
-async def test_44_a_sixth_restart_within_five_minutes_disables_instead():
+async def test_scenario_44_a_sixth_restart_within_five_minutes_disables_instead():
     restarts, clock, told = restarts_with()
     for _ in range(5):
         await restarts.run("collector:cpu", nothing)
@@ -151,7 +151,7 @@ async def test_44_a_sixth_restart_within_five_minutes_disables_instead():
     assert restarts.total == 5
 
 
-async def test_44_restarts_further_apart_are_no_crash_loop():
+async def test_scenario_44_restarts_further_apart_are_no_crash_loop():
     restarts, clock, _ = restarts_with()
     for _ in range(30):
         await restarts.run("collector:cpu", nothing)
@@ -159,7 +159,7 @@ async def test_44_restarts_further_apart_are_no_crash_loop():
     assert restarts.disabled() == {}
 
 
-async def test_44_a_component_reinstated_counts_from_nothing():
+async def test_scenario_44_a_component_reinstated_counts_from_nothing():
     restarts, _, _ = restarts_with(max_restarts=1)
     await restarts.run("a", nothing)
     with pytest.raises(CrashLoop):
@@ -219,7 +219,7 @@ def engine_that_resets():
     return engine, clock, events
 
 
-async def test_44_the_engine_gives_up_on_a_crash_loop_and_says_so():
+async def test_scenario_44_the_engine_gives_up_on_a_crash_loop_and_says_so():
     engine, clock, events = engine_that_resets()
     request = RecoveryRequest("collector:cpu", "collect", OSError("no"), reset=nothing)
     steps = []
@@ -239,7 +239,7 @@ async def test_44_the_engine_gives_up_on_a_crash_loop_and_says_so():
     ]
 
 
-async def test_44_a_disabled_component_stays_so_and_still_has_its_other_strategies():
+async def test_scenario_44_a_disabled_component_stays_so_and_still_has_its_other_strategies():
     engine, clock, events = engine_that_resets()
     for _ in range(6):
         await engine.handle(RecoveryRequest("db", "query", OSError("no"), reset=nothing))
@@ -260,7 +260,7 @@ class Answers:
         return RecoveryOutcome(RecoveryStep.RESOLVED, "cached")
 
 
-async def test_44_a_minute_of_success_lifts_the_disabling_and_so_does_reinstating():
+async def test_scenario_44_a_minute_of_success_lifts_the_disabling_and_so_does_reinstating():
     engine, clock, _ = engine_that_resets()
     request = RecoveryRequest("sink:hub", "deliver", OSError("no"), reset=nothing)
 

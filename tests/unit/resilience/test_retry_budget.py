@@ -11,7 +11,7 @@ from agent.resilience.retry_runner import Retry
 from agent.testing.clock import FakeClock
 
 
-def test_36_a_bucket_of_ten_lets_a_thousand_failing_calls_retry_ten_times():
+def test_scenario_36_a_bucket_of_ten_lets_a_thousand_failing_calls_retry_ten_times():
     made = 0
 
     def fail():
@@ -32,7 +32,36 @@ def test_36_a_bucket_of_ten_lets_a_thousand_failing_calls_retry_ten_times():
     assert made == 1010
 
 
-def test_36_successes_fill_the_bucket_again_up_to_its_rim():
+def test_scenario_36_an_empty_bucket_returns_the_original_error_at_once():
+    budget, waits, error = TokenBudget(1, cost=1), [], OSError("down")
+    assert budget.take(0.0)
+
+    def fail():
+        raise error
+
+    retry = Retry(RetrySettings(), clock=FakeClock(), rng=random.Random(1), budget=budget, block=waits.append)
+    with pytest.raises(OSError, match="down") as failure:
+        retry.call(fail)
+    assert (failure.value, waits) == (error, [])
+
+
+def test_scenario_36_in_ratio_mode_a_thousand_failing_calls_retry_a_fifth_as_often_and_three_times():
+    made = 0
+
+    def fail():
+        nonlocal made
+        made += 1
+        raise OSError("down")
+
+    budget = RatioBudget(0.2, min_retries=3)
+    retry = Retry(clock=FakeClock(), rng=random.Random(1), budget=budget, block=lambda _seconds: None)
+    for _ in range(1000):
+        with pytest.raises(OSError, match="down"):
+            retry.call(fail)
+    assert made == 1000 + 200 + 3
+
+
+def test_scenario_36_successes_fill_the_bucket_again_up_to_its_rim():
     budget = TokenBudget(2, cost=1, refund=0.5)
     assert [budget.take(0.0), budget.take(0.0), budget.take(0.0)] == [True, True, False]
     budget.succeeded()
@@ -44,7 +73,7 @@ def test_36_successes_fill_the_bucket_again_up_to_its_rim():
     assert budget.tokens == 2
 
 
-def test_36_a_retry_that_was_asked_for_costs_less():
+def test_scenario_36_a_retry_that_was_asked_for_costs_less():
     budget = TokenBudget()
     budget.take(0.0)
     assert budget.tokens == 500 - 14
@@ -52,21 +81,21 @@ def test_36_a_retry_that_was_asked_for_costs_less():
     assert budget.tokens == 500 - 14 - 5
 
 
-def test_36_the_ratio_allows_a_fifth_of_the_calls_and_three():
+def test_scenario_36_the_ratio_allows_a_fifth_of_the_calls_and_three():
     budget = RatioBudget(0.2, min_retries=3)
     for _ in range(100):
         budget.called(0.0)
     assert [budget.take(0.0) for _ in range(24)] == [True] * 23 + [False]
 
 
-def test_36_without_calls_three_retries_a_window_are_free():
+def test_scenario_36_without_calls_three_retries_a_window_are_free():
     budget = RatioBudget(window_s=10.0)
     assert [budget.take(0.0) for _ in range(4)] == [True, True, True, False]
     assert budget.take(10.0) is False
     assert budget.take(10.6) is True
 
 
-def test_36_a_retry_given_back_may_be_taken_again():
+def test_scenario_36_a_retry_given_back_may_be_taken_again():
     budget = RatioBudget(0.0, min_retries=1, window_s=10.0)
     budget.give_back()
     assert budget.take(0.0)
@@ -77,7 +106,7 @@ def test_36_a_retry_given_back_may_be_taken_again():
     assert budget.take(3.0) is False
 
 
-def test_36_a_clock_that_steps_back_forgets_nothing_and_grants_nothing():
+def test_scenario_36_a_clock_that_steps_back_forgets_nothing_and_grants_nothing():
     budget = RatioBudget(0.0, min_retries=1, window_s=10.0)
     assert budget.take(100.0)
     assert budget.take(50.0) is False
@@ -85,7 +114,7 @@ def test_36_a_clock_that_steps_back_forgets_nothing_and_grants_nothing():
 
 @given(st.lists(st.tuples(st.sampled_from(["call", "retry"]), st.floats(0, 3)), max_size=200), st.floats(0, 1),
        st.integers(0, 4))  # fmt: skip
-def test_36_at_each_retry_the_last_window_holds_no_more_than_its_share(steps, ratio, min_retries):
+def test_scenario_36_at_each_retry_the_last_window_holds_no_more_than_its_share(steps, ratio, min_retries):
     budget = RatioBudget(ratio, min_retries=min_retries, window_s=10.0)
     now_s, calls, retries = 0.0, [], []
     for kind, passed_s in steps:

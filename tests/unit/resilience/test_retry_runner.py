@@ -48,14 +48,14 @@ def travel(coroutine, clock):
     return run_with_time_travel(coroutine, clock)
 
 
-def test_31_what_fails_twice_is_called_three_times_with_waits_of_a_tenth_and_two_tenths():
+def test_scenario_31_what_fails_twice_is_called_three_times_with_waits_of_a_tenth_and_two_tenths():
     clock, flaky = FakeClock(0.0), Flaky(2)
     assert travel(retry_with(clock).run(flaky, answer="yes"), clock) == "yes"
     assert flaky.made == 3
     assert clock.monotonic_s() == pytest.approx(0.3)
 
 
-def test_31_what_keeps_failing_raises_its_last_error_itself_with_the_history():
+def test_scenario_31_what_keeps_failing_raises_its_last_error_itself_with_the_history():
     clock, flaky = FakeClock(0.0), Flaky(9)
     with pytest.raises(OSError, match="failure 3") as failure:
         travel(retry_with(clock).run(flaky), clock)
@@ -65,7 +65,7 @@ def test_31_what_keeps_failing_raises_its_last_error_itself_with_the_history():
     assert flaky.made == 3
 
 
-def test_31_plain_functions_are_retried_as_well():
+def test_scenario_31_plain_functions_are_retried_as_well():
     waits, flaky = [], Flaky(2)
     retry = retry_with(FakeClock(), block=waits.append)
     assert retry.call(flaky.plain, answer=1) == 1
@@ -76,7 +76,7 @@ def test_31_plain_functions_are_retried_as_well():
     assert failure.value is again.errors[2]
 
 
-def test_31_a_wrapper_comes_out_when_asked_for():
+def test_scenario_31_a_wrapper_comes_out_when_asked_for():
     clock, settings = FakeClock(), RetrySettings(jitter_ratio=0.0, wraps_last_error=True)
     with pytest.raises(RetriesExhausted) as failure:
         travel(retry_with(clock, settings).run(Flaky(9)), clock)
@@ -86,7 +86,7 @@ def test_31_a_wrapper_comes_out_when_asked_for():
     assert str(failure.value.__cause__) == "failure 3"
 
 
-def test_34_two_attempts_in_a_second_and_the_second_is_cut_off():
+def test_scenario_34_two_attempts_in_a_second_and_the_second_is_cut_off():
     clock, flaky = FakeClock(0.0), Flaky(9, takes_s=0.4)
     settings = RetrySettings(jitter_ratio=0.0, first_wait_s=0.4, max_attempts=9, deadline_s=1.0)
     with pytest.raises(TimeoutError, match="not done within 1 s") as failure:
@@ -96,14 +96,14 @@ def test_34_two_attempts_in_a_second_and_the_second_is_cut_off():
     assert failure.value.__cause__ is flaky.errors[0]
 
 
-def test_34_a_first_attempt_that_hangs_is_cut_off():
+def test_scenario_34_a_first_attempt_that_hangs_is_cut_off():
     clock, flaky = FakeClock(0.0), Flaky(0, takes_s=3600)
     with pytest.raises(TimeoutError):
         travel(retry_with(clock, RetrySettings(deadline_s=1.0)).run(flaky), clock)
     assert clock.monotonic_s() == pytest.approx(1.0, abs=0.02)
 
 
-def test_34_it_does_not_wait_when_the_wait_would_end_too_late():
+def test_scenario_34_it_does_not_wait_when_the_wait_would_end_too_late():
     clock, flaky = FakeClock(0.0), Flaky(9, takes_s=0.4)
     settings = RetrySettings(jitter_ratio=0.0, first_wait_s=0.7, max_wait_s=0.7, deadline_s=1.0)
     with pytest.raises(OSError, match="failure 1"):
@@ -111,7 +111,7 @@ def test_34_it_does_not_wait_when_the_wait_would_end_too_late():
     assert clock.monotonic_s() == pytest.approx(0.4)
 
 
-def test_34_the_callers_deadline_counts_for_the_waits_as_well():
+def test_scenario_34_the_callers_deadline_counts_for_the_waits_as_well():
     clock, flaky = FakeClock(0.0), Flaky(9, takes_s=0.4)
 
     async def call():
@@ -134,7 +134,9 @@ def test_a_time_out_of_the_function_itself_is_an_error_like_others():
 
 @pytest.mark.parametrize("cancel_at_s", [0.2, 0.45])
 @pytest.mark.parametrize("retry_on", [Exception, lambda error: not isinstance(error, KeyError)])
-def test_35_a_cancellation_in_an_attempt_or_a_wait_ends_it_at_once_under_every_predicate(cancel_at_s, retry_on):
+def test_scenario_35_a_cancellation_in_an_attempt_or_a_wait_ends_it_at_once_under_every_predicate(
+    cancel_at_s, retry_on
+):
     clock, flaky, budget = FakeClock(0.0), Flaky(9, takes_s=0.4), TokenBudget(10, cost=1)
     retry = retry_with(clock, RetrySettings(jitter_ratio=0.0, retry_on=retry_on), budget=budget)
 
@@ -152,7 +154,7 @@ def test_35_a_cancellation_in_an_attempt_or_a_wait_ends_it_at_once_under_every_p
     assert budget.tokens == 10
 
 
-def test_35_a_retry_cancelled_in_its_attempt_costs_the_budget_nothing():
+def test_scenario_35_a_retry_cancelled_in_its_attempt_costs_the_budget_nothing():
     clock, flaky, budget = FakeClock(0.0), Flaky(9, takes_s=0.4), TokenBudget(10, cost=1)
 
     async def call_and_cancel():
@@ -166,14 +168,14 @@ def test_35_a_retry_cancelled_in_its_attempt_costs_the_budget_nothing():
     assert (flaky.made, budget.tokens) == (2, 10)
 
 
-def test_35_a_cancelled_future_of_a_thread_pool_is_a_cancellation_too():
+def test_scenario_35_a_cancelled_future_of_a_thread_pool_is_a_cancellation_too():
     flaky = Flaky(9, error=FutureCancelled)
     with pytest.raises(FutureCancelled):
         retry_with(FakeClock(), RetrySettings(retry_on=Exception), block=lambda _s: None).call(flaky.plain)
     assert flaky.made == 1
 
 
-def test_36_a_cut_off_attempt_has_spent_its_token():
+def test_scenario_36_a_cut_off_attempt_has_spent_its_token():
     clock, budget = FakeClock(0.0), TokenBudget(10, cost=1)
     settings = RetrySettings(jitter_ratio=0.0, deadline_s=1.0)
     with pytest.raises(TimeoutError):
@@ -181,7 +183,7 @@ def test_36_a_cut_off_attempt_has_spent_its_token():
     assert budget.tokens == 9
 
 
-def test_37_each_attempt_is_counted_by_the_breaker_inside():
+def test_scenario_37_each_attempt_is_counted_by_the_breaker_inside():
     clock = FakeClock()
     breaker = Breaker("hub", BreakerSettings(consecutive_failures=2), clock=clock, rng=random.Random(1))
     flaky = Flaky(9)
@@ -191,7 +193,7 @@ def test_37_each_attempt_is_counted_by_the_breaker_inside():
     assert breaker.state is CircuitState.OPEN
 
 
-def test_39_a_hundred_tasks_have_attempts_of_their_own():
+def test_scenario_39_a_hundred_tasks_have_attempts_of_their_own():
     clock, made = FakeClock(), {}
 
     @retry_with(clock)
