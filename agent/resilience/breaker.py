@@ -235,6 +235,6 @@ class Breaker(ControlledCircuit):
 def _short(thing: object, text_of: Callable[[object], str] = repr) -> str:
     """Text of a stranger's object, whose own method may raise."""
     try:
-        return text_of(thing)[:500]
+        return text_of(thing)
     except Exception:  # noqa: BLE001 - see above
         return f"<{type(thing).__name__} without a text>"

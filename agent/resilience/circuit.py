@@ -73,6 +73,7 @@ class Circuit:
     _flights: Flights
     _overdue: int
     _probe_successes: int
+    _refuses_until_s: float
     _streak: int
 
     def __init__(
@@ -100,7 +101,6 @@ class Circuit:
         self._refusals_read = 0
         self._skew_s = 0.0
         self._quiet_passes = 0
-        self._refuses_until_s = -inf
         self._state = CLOSED
         self._seen_s = self._read_s()
         self._enter(CLOSED, self._seen_s, "")

@@ -42,7 +42,6 @@ class ControlledCircuit(Circuit):
         with self._lock:
             now_s = self._look()
             self._count_quiet_passes()
-            self._window.expire(now_s)
             seen = BreakerSnapshot(
                 name=self.name,
                 state=self._state_at(now_s),

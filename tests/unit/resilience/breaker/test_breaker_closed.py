@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from agent.resilience.breaker import CircuitState
+from agent.resilience.breaker import CircuitState, Totals
 
 CLOSED, OPEN = CircuitState.CLOSED, CircuitState.OPEN
 
@@ -112,6 +112,7 @@ def test_scenario_3_nine_of_ten_failing_trips_by_ratio_and_never_by_a_streak_of_
 
 
 def test_scenario_4_failures_older_than_the_window_are_forgotten(rig):
+    """With a minimum of four calls the fourth failure would trip at once (scenario 1); a fifth within the window would here."""
     r = rig(window_s=60.0, min_calls=5)
     r.fail(4)
     r.at(61)
@@ -192,7 +193,9 @@ def test_scenario_6_some_slow_calls_in_flight_count_once_and_leave_with_their_ca
     seen = r.breaker.snapshot()
     assert (seen.in_flight, seen.overdue, seen.calls, seen.slow) == (3, 3, 2, 0)
     slow[0].succeed()
+    assert r.breaker.snapshot().overdue == 2
     slow[1].cancel()
+    assert r.breaker.snapshot().overdue == 1
     slow[2].fail(OSError("late"))
     seen = r.breaker.snapshot()
     assert (seen.in_flight, seen.overdue, seen.calls, seen.slow, seen.failures) == (0, 0, 4, 2, 1)
@@ -255,6 +258,25 @@ def test_scenario_6_calls_in_flight_are_watched_again_after_each_look(rig):
     first.succeed()
     second.succeed()
     assert r.breaker.snapshot().overdue == 0
+
+
+def test_scenario_6_calls_are_watched_beside_a_stream_that_never_is_slow(rig):
+    r = rig(slow_call_s=2.0)
+
+    @r.breaker
+    def stream():
+        yield 1
+
+    items = stream()
+    next(items)
+    r.at(100)
+    assert r.state is CLOSED
+    permits = [r.breaker.acquire() for _ in range(4)]
+    r.at(102.1)
+    assert r.state is OPEN
+    assert r.events[0].reason == "4 of 4 calls slow"
+    assert len(permits) == 4
+    items.close()
 
 
 async def test_scenario_12_cancelled_calls_count_neither_way(rig):
@@ -360,4 +382,5 @@ def test_a_snapshot_without_calls_has_no_failures(rig):
     r = rig()
     seen = r.breaker.snapshot()
     assert (seen.failure_ratio, seen.calls, seen.state, seen.since_s) == (0.0, 0, CLOSED, r.start_s)
+    assert seen.totals == Totals()
     assert repr(r.breaker) == "<Breaker 'target' CLOSED>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import weakref
 
 import pytest
 from structlog.testing import capture_logs
@@ -46,17 +47,19 @@ def test_a_broken_predicate_is_logged_once_and_cut_to_five_hundred_characters(ri
 
     r = rig(record_result=break_down)
     with capture_logs() as logs:
-        r.breaker.call(str)
-        r.breaker.call(str)
-    assert [len(entry["error"]) for entry in logs] == [500]
+        for _ in range(2):
+            r.breaker.call(str)
+            assert [len(entry["error"]) for entry in logs] == [500]
     assert r.breaker.snapshot().predicate_errors == 2
 
 
 @pytest.mark.parametrize("text", ["x" * 1000, "x" * 500])
 def test_the_last_failure_is_remembered_in_five_hundred_characters(rig, text):
-    r = rig()
+    r = rig(record_result=lambda result: result == text)
     r.breaker.acquire().fail(OSError(text))
     assert len(r.breaker.snapshot().last_failure) == 500
+    r.breaker.acquire().succeed(text)
+    assert r.breaker.snapshot().last_failure == f"result '{text}"[:500]
 
 
 def test_events_beyond_the_bound_are_counted_and_the_oldest_go():
@@ -86,11 +89,14 @@ def test_a_listener_that_is_removed_hears_no_more_and_the_others_do():
     assert (len(first), len(second)) == (0, 1)
 
 
-async def test_a_listener_that_waits_is_kept_alive_until_it_is_done():
-    go, heard = asyncio.Event(), []
+async def test_a_listener_that_waits_is_kept_alive_until_it_is_done_and_no_longer():
+    """Nobody but the listener knows what it waits for."""
+    waiting, heard = [], []
 
     async def listen(event):
-        await go.wait()
+        go = asyncio.get_running_loop().create_future()
+        waiting.extend([weakref.ref(go), weakref.ref(asyncio.current_task())])
+        await go
         heard.append(event)
 
     relay = EventRelay("hub", deliver_now)
@@ -99,10 +105,15 @@ async def test_a_listener_that_waits_is_kept_alive_until_it_is_done():
     relay.flush()
     await asyncio.sleep(0)
     gc.collect()
-    go.set()
-    for _ in range(3):
-        await asyncio.sleep(0)
+    go, task = (ref() for ref in waiting)
+    assert go is not None
+    go.set_result(None)
+    await task
     assert heard == [EVENT]
+    del go, task
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [ref() for ref in waiting] == [None, None]
 
 
 def test_a_snapshot_lets_go_of_calls_that_are_too_old_by_itself(rig, clock):
@@ -113,12 +124,12 @@ def test_a_snapshot_lets_go_of_calls_that_are_too_old_by_itself(rig, clock):
     assert (seen.calls, seen.failures, seen.retry_in_s) == (0, 0, 0.0)
 
 
-@pytest.mark.parametrize(("older_by_s", "is_taken"), [(60.0, True), (60.001, False)])
-def test_a_saved_state_counts_up_to_the_longest_wait_after_it_was_saved(rig, clock, older_by_s, is_taken):
+@pytest.mark.parametrize(("older_by_ns", "is_taken"), [(60_000_000_000, True), (60_000_000_001, False)])
+def test_a_saved_state_counts_up_to_the_longest_wait_after_it_was_saved(rig, clock, older_by_ns, is_taken):
     saved = rig()
     saved.trip()
     state = saved.breaker.export_state()
-    clock.advance(older_by_s)
+    clock.set_wall_ns(clock.wall_ns() + older_by_ns)
     later = rig()
     assert later.breaker.restore_state(state) is is_taken
     assert [event.reason for event in later.events] == ["restored"] * is_taken
@@ -157,6 +168,13 @@ def test_no_round_is_forgotten_before_a_whole_interval_of_health_and_never_more_
     assert backoff.rounds == 1
     backoff.healthy(9000.0)
     assert backoff.rounds == 0
+
+
+def test_no_more_rounds_are_remembered_than_make_the_wait_longer():
+    """10, 20, 40, 60 s: from the fourth round on the wait is the cap."""
+    backoff = Backoff(BreakerSettings(open_s=10.0, max_open_s=60.0, soft_reset_s=300.0), random.Random(1))
+    backoff.restore(1000)
+    assert backoff.rounds == 4
 
 
 def test_a_constant_wait_has_no_rounds_to_remember():

@@ -98,9 +98,10 @@ async def test_scenario_24_a_listener_that_waits_holds_up_no_call(breaker):
 
 def test_scenario_24_without_a_loop_a_slow_listener_holds_up_no_call(breaker):
     started, release, done = threading.Event(), threading.Event(), threading.Event()
-    told = []
+    told, daemons = [], []
 
     def blocks(event):
+        daemons.append(threading.current_thread().daemon)
         started.set()
         release.wait(10)
         told.append(event.new_state)
@@ -116,6 +117,7 @@ def test_scenario_24_without_a_loop_a_slow_listener_holds_up_no_call(breaker):
     release.set()
     assert done.wait(10)
     assert told == [OPEN, CLOSED]
+    assert daemons == [True, True]
 
 
 def test_scenario_24_without_a_loop_a_coroutine_listener_runs_too(breaker):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import random
 import traceback
 import weakref
@@ -29,10 +30,10 @@ async def test_scenario_7_refuses_a_thousand_calls_without_calling(rig):
     for _ in range(1000):
         with pytest.raises(BreakerOpen) as info:
             await r.breaker.execute(target)
-        assert 0 < info.value.retry_after <= 10
-    error = info.value
+        error = info.value
+        assert (error.name, error.state, error.last_failure) == ("target", "OPEN", "OSError: down")
+        assert 0 < error.retry_after <= 10
     assert called == 0
-    assert (error.name, error.state, error.last_failure) == ("target", "OPEN", "OSError: down")
     assert error.retry_in_s == pytest.approx(7)
     assert "'target' is OPEN, retry in 7 s; last failure: OSError: down" in str(error)
     assert isinstance(error, ConnectionError)
@@ -180,6 +181,8 @@ def test_scenario_19_jitter_spreads_a_thousand_breakers_and_is_reproducible(cloc
     assert max(spread) <= 12
     assert max(spread) - min(spread) > 3.9
     assert len({round(wait_s * 1e6) for wait_s in spread}) > 990
+    pairs = list(itertools.combinations(spread, 2))
+    assert sum(abs(one - other) >= 0.001 for one, other in pairs) > 0.99 * len(pairs)
     assert waits(5) == spread
     assert waits(6) != spread
 
@@ -234,3 +237,5 @@ def test_while_half_open_is_full_the_refusal_says_when_a_place_may_come_free(rig
     with pytest.raises(BreakerOpen) as info:
         r.breaker.acquire()
     assert (info.value.state, info.value.retry_in_s) == ("HALF_OPEN", pytest.approx(3))
+    r.clock.advance(2.5)
+    assert r.breaker.retry_in_s == pytest.approx(0.5)

@@ -66,6 +66,17 @@ async def test_a_good_call_takes_the_lock_once(watched, window_s, state):
     assert (seen.calls, seen.totals.successes, seen.in_flight) == (5, 5, 0)
 
 
+@pytest.mark.parametrize("by_hand", ["reset", "metrics_only", "disable"])
+def test_admitting_a_call_takes_no_lock(watched, by_hand):
+    r = watched()
+    getattr(r.breaker, by_hand)()
+    r.breaker.snapshot()
+    r.lock.taken = 0
+    permit = r.breaker.acquire()
+    assert r.lock.taken == 0
+    permit.cancel()
+
+
 async def test_a_refusal_takes_no_lock(watched):
     r = watched()
     r.trip()
@@ -106,6 +117,33 @@ async def test_in_time_too(watched):
     r.lock.taken = 0
     await call_in_every_way(r)
     assert r.lock.taken == 5
+
+
+async def lasting(clock, seconds):
+    clock.advance(seconds)
+
+
+@pytest.mark.parametrize("way", ["execute", "call", "decorator", "plain decorator", "permit"])
+async def test_a_call_that_ends_on_the_border_of_two_steps_belongs_to_the_later(rig, way):
+    """Span 20: steps of one second, and the clock starts on a whole one."""
+    r = rig(window_s=20.0)
+    r.at(0.5)
+    r.breaker.snapshot()
+    if way == "execute":
+        await r.breaker.execute(lasting, r.clock, 0.5)
+    elif way == "decorator":
+        await r.breaker(lasting)(r.clock, 0.5)
+    elif way == "permit":
+        permit = r.breaker.acquire()
+        r.clock.advance(0.5)
+        permit.succeed()
+    else:
+        call = r.breaker.call if way == "call" else r.breaker(r.clock.advance)
+        call(*[r.clock.advance, 0.5] if way == "call" else [0.5])
+    r.at(20.5)
+    assert r.breaker.snapshot().calls == 1
+    r.at(21.0)
+    assert r.breaker.snapshot().calls == 0
 
 
 def test_a_breaker_that_nobody_listens_to_keeps_no_events(rig):
