@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from agent.clock import Clock
 from agent.delivery.pace import Pace
+from agent.delivery.saved import MAX_BYTES, MAX_COUNT, Saved
 from agent.delivery.spool import Spool, Spooled
 from agent.model import Batch, Record
 from agent.resilience.buffer import BatchBuffer
@@ -44,9 +45,10 @@ class Outbox:
     """Gives groups, live ones first, and keeps the balance of what became of every point.
 
     While the sink keeps up, groups come straight from the buffer and nothing touches the disk. What has waited for the spool's
-    `commit_s`, the group in hand included, is written there and becomes the backlog. A backlog goes in its own order, paced, when
-    nothing live waits, so that live data wait behind one small group of it at most. Where `is_live_first` is off, everything goes
-    in the order of its collection: nothing live goes before the backlog is gone.
+    `commit_s`, the group in hand included, is written there. While the sink answers, about a group of that stays live; the rest,
+    and all that waits while deliveries fail, is the backlog. A backlog goes in its own order, paced, when nothing live waits, so
+    that live data wait behind one small group of it at most. Where `is_live_first` is off, everything goes in the order of its
+    collection: nothing live goes before the backlog is gone.
 
     Args:
         buffer: Where records arrive.
@@ -56,6 +58,7 @@ class Outbox:
 
     Attributes:
         hand: The group that is being delivered.
+        is_answering: True from a delivery until one fails.
         is_finishing: True when no more live data come: a backlog goes as fast as the sink takes it.
         pace: How fast it goes otherwise.
     """
@@ -64,20 +67,22 @@ class Outbox:
         self.buffer = buffer
         self.spool = spool
         self.hand: Group | None = None
+        self.is_answering = False
         self.is_finishing = False
         self.pace = Pace(clock, max_group_count=_MAX_NUMBERED_COUNT)
         self._clock = clock
         self._epoch = epoch
         self._next_seq = 1
         self._spilled_points = 0
+        self._saved = Saved()
         self._ahead: list[Spooled] = []
         self._moving = asyncio.Lock()
 
     @property
     def is_empty(self) -> bool:
         """True when nothing waits, the group in hand apart."""
-        counts = self.buffer.counts()
-        return counts.buffered == 0 and (self.spool is None or not self.spool.is_open or self.spool.records <= 0)
+        is_live = bool(self._saved) or self.buffer.counts().buffered > 0
+        return not is_live and (self.spool is None or not self.spool.is_open or self.spool.records <= 0)
 
     def counts(self) -> Counts:
         """The balance of this moment, in points."""
@@ -159,7 +164,7 @@ class Outbox:
         if spool is None:
             return False
         async with self._moving:
-            if not await self._is_writable(spool) or not await self._spill_hand(spool):
+            if not await self._is_writable(spool) or not await self._spill_hand(spool) or not await self._save(spool):
                 return False
             while records := self.buffer.take(_SPILL_COUNT, _SPILL_BYTES):
                 ids = await spool.append(records)
@@ -175,19 +180,25 @@ class Outbox:
         await self.spill()
         hand, spool = self.hand, self.spool
         if hand is not None and spool is not None and hand.ids:
-            spool.let_go(hand.ids, _points(hand.records), was_read=hand.was_read)
-            if not hand.was_read:
-                self.buffer.commit(hand.records)
-                self._spilled_points += _points(hand.records)
+            self._let_go(spool, hand.records, hand.ids, was_read=hand.was_read)
         elif hand is not None:
             self.buffer.discard(hand.records, "shutdown")
         self.hand = None
         self.buffer.drop_all("shutdown")
         if spool is not None:
+            while self._saved:
+                self._let_go(spool, *self._saved.take(MAX_COUNT, MAX_BYTES), was_read=False)
             for one in self._ahead:
                 spool.let_go([one.id], _points([one.record]), was_read=True)
             self._ahead.clear()
             await spool.close()
+
+    def _let_go(self, spool: Spool, records: Sequence[Record], ids: Sequence[int], *, was_read: bool) -> None:
+        """Leave records that are in memory too on disk alone."""
+        spool.let_go(ids, _points(records), was_read=was_read)
+        if not was_read:
+            self.buffer.commit(records)
+            self._spilled_points += _points(records)
 
     def _oldest_s(self) -> float | None:
         """When the oldest record that is in memory alone was taken in; None when there is none."""
@@ -197,6 +208,9 @@ class Outbox:
         return waiting_s
 
     async def _take_fresh(self, max_count: int, max_bytes: int) -> Group | None:
+        if self._saved and self.spool is not None:
+            records, ids = self._saved.take(max_count, max_bytes)
+            return await self._numbered(self.spool, records, ids, was_read=False)
         since_s = self.buffer.oldest_put_s
         records = self.buffer.take(max_count, max_bytes)
         if not records:
@@ -219,18 +233,25 @@ class Outbox:
             await spool.forget_settled()
             return None
         taken = self._alike(max_count)
-        first, now_s = taken[0], self._clock.monotonic_s()
+        first = taken[0]
         records, ids = [one.record for one in taken], tuple(one.id for one in taken)
         self.pace.spend(_points(records))
         if first.seq:
-            del self._ahead[: len(taken)]
             epoch = "" if first.epoch == self._epoch else first.epoch
-            return Group(records, first.seq, epoch, ids, was_read=True, since_s=now_s)
-        await spool.number(ids, self._epoch, self._next_seq)
+            group = Group(records, first.seq, epoch, ids, was_read=True, since_s=self._clock.monotonic_s())
+        else:
+            group = await self._numbered(spool, records, ids, was_read=True)
         del self._ahead[: len(taken)]
-        group = Group(records, self._next_seq, "", ids, was_read=True, since_s=now_s)
-        self._next_seq += len(records)
         return group
+
+    async def _numbered(
+        self, spool: Spool, records: Sequence[Record], ids: tuple[int, ...], *, was_read: bool
+    ) -> Group:
+        """A group of records on disk, whose numbers are noted there first."""
+        since_s, first_seq = self._clock.monotonic_s(), self._next_seq
+        await spool.number(ids, self._epoch, first_seq)
+        self._next_seq += len(records)
+        return Group(records, first_seq, "", ids, was_read=was_read, since_s=since_s)
 
     def _alike(self, max_count: int) -> list[Spooled]:
         """The first records that can go in one group: none numbered yet, or numbered in a row by the same run."""
@@ -243,6 +264,18 @@ class Outbox:
                 break
             count += 1
         return self._ahead[:count]
+
+    async def _save(self, spool: Spool) -> bool:
+        """Write the oldest of the buffer and keep them live, as long as the sink answers; False when the disk refused."""
+        if not self.is_answering or not spool.settings.is_live_first or not self._saved.free_count:
+            return True
+        records = self.buffer.take(self._saved.free_count, self._saved.free_bytes)
+        ids = await spool.append(records, held_count=len(records)) if records else []
+        if ids is None:
+            self.buffer.put_back(records)
+            return False
+        self._saved.add(records, ids)
+        return True
 
     async def _spill_hand(self, spool: Spool) -> bool:
         """Write the group in hand under the numbers it is sent under; True when it is on disk."""

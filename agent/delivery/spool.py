@@ -159,7 +159,7 @@ class Spool:
         """Write records at the end, durably; their ids, or None when the disk refused.
 
         Args:
-            epoch, first_seq: What the first `held_count` of them were sent under.
+            epoch, first_seq: What the first `held_count` of them were sent under; 0 = nothing yet.
             held_count: So many are in flight and stay so; they count as spooled only when they are let go.
         """
         wall_ns, first_id = self._clock.wall_ns(), self._file.last_id + 1
@@ -167,7 +167,7 @@ class Spool:
             one for record in records if isinstance(record, Batch) for one in record.ids.tolist()
         } - self._defined
         definitions = [definition_message(one, self._table.definition(one)) for one in sorted(missing)]
-        numbers = [(epoch, first_seq + n) for n in range(held_count)]
+        numbers = [(epoch, first_seq + n) for n in range(held_count if first_seq else 0)]
 
         held = frozenset({*self._held, *self._settled, *range(first_id, first_id + held_count)})
 

@@ -255,6 +255,79 @@ async def test_a_live_group_written_behind_a_backlog_is_neither_skipped_nor_give
     await run.end()
 
 
+async def test_what_waits_behind_a_slow_group_of_the_backlog_is_on_disk_and_still_live(tmp_path):
+    run = Run(tmp_path, "r1")
+    for number in range(1, 5):
+        run.put(number)
+    await run.outbox.spill()
+    run.outbox.is_answering = True
+    assert times(await run.outbox.take(2, 1 << 20)) == [1, 2]
+    for live in (11, 12, 13):
+        run.put(live)
+        await run.outbox.spill()
+        run.check()
+    assert run.spool.records == 2, "none of the live ones waits there"
+    run.put(14)
+    run.outbox.settle(run.outbox.hand)
+    went = [(seq, one.time_ns // 10**9) for _, seq, one in await run.drained(2)]
+    assert went == [(3, 11), (4, 12), (5, 13), (6, 14), (7, 3), (8, 4)]
+    assert run.check().delivered == 16
+    await run.end()
+
+
+async def test_live_records_on_disk_outlive_a_restart_with_the_numbers_that_they_were_sent_under(tmp_path):
+    first = Run(tmp_path, "r1")
+    first.put(1)
+    await first.outbox.spill()
+    first.outbox.is_answering = True
+    await first.outbox.take(64, 1 << 20)
+    for live in (11, 12):
+        first.put(live)
+    await first.outbox.spill()
+    first.outbox.settle(first.outbox.hand)
+    assert times(await first.outbox.take(1, 1 << 20)) == [11]
+    await first.end()
+    first.check()
+    second = Run(tmp_path, "r2")
+    found = [(epoch, seq, one.time_ns // 10**9) for epoch, seq, one in await second.drained()]
+    assert found == [("r1", 2, 11), ("", 1, 12)]
+    await second.end()
+
+
+async def test_what_waits_beyond_a_group_joins_the_backlog(tmp_path):
+    run = Run(tmp_path, "r1")
+    run.put(1)
+    run.outbox.is_answering = True
+    await run.outbox.take(64, 1 << 20)
+    for number in range(2, 100):
+        run.put(number)
+    await run.outbox.spill()
+    assert run.spool.records == 99 - 1 - 64
+    run.outbox.settle(run.outbox.hand)
+    run.put(100)
+    assert [one.time_ns // 10**9 for _, _, one in await run.drained()] == [*range(2, 66), 100, *range(66, 100)]
+    await run.end()
+
+
+async def test_a_disk_that_refuses_gives_live_records_back_to_the_buffer(tmp_path):
+    run = Run(tmp_path, "r1")
+    run.put(1)
+    await run.outbox.spill()
+    run.outbox.is_answering = True
+    await run.outbox.take(64, 1 << 20)
+    run.put(2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        assert not await run.outbox.spill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.check().buffered == 2
+    run.outbox.settle(run.outbox.hand)
+    assert [one.time_ns // 10**9 for _, _, one in await run.drained()] == [2]
+    await run.end()
+
+
 async def test_a_live_group_on_disk_behind_a_backlog_keeps_its_number_over_a_restart(tmp_path):
     first = Run(tmp_path, "r1")
     for number in (1, 2):
