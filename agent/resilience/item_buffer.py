@@ -139,7 +139,7 @@ class ItemBuffer(Generic[T]):
             entries = self._take(max_items, None)
             self._engine.commit(entries)
             return list(map(_item_of, entries))
-        self.expire()
+        self._expire_lane()
         items: list[T] = self._lane.get(max_items)
         self._ledger.take(len(items))
         self._ledger.commit(len(items))
@@ -167,8 +167,7 @@ class ItemBuffer(Generic[T]):
 
     def expire(self) -> None:
         """Drop what has waited too long."""
-        self._settle()
-        self._ledger.drop(dropped_of(self._lane.priority, self._lane.expire(self._now_s())), "expired")
+        self._expire_lane()
         self._engine.expire()
 
     def close(self, reason: str = "shutdown") -> None:
@@ -181,7 +180,7 @@ class ItemBuffer(Generic[T]):
         """Put into the plain lane if it is empty or of this priority and nothing else waits; else let all items have lanes."""
         if self._engine.points:
             return False
-        self.expire()
+        self._expire_lane()
         lane = self._lane
         if len(lane) and priority != lane.priority:
             self._spread()
@@ -193,11 +192,17 @@ class ItemBuffer(Generic[T]):
         lane.put_count += 1
         return True
 
+    def _expire_lane(self) -> None:
+        self._settle()
+        if expired := self._lane.expire(self._now_s()):
+            self._ledger.drop(dropped_of(self._lane.priority, expired), "expired")
+
     def _settle(self) -> None:
         """Count what happened in the plain lane since the last time."""
         put, displaced = self._lane.settle()
         self._ledger.accept(put)
-        self._ledger.drop(dropped_of(self._lane.priority, displaced), DROP_OLDEST)
+        if displaced:
+            self._ledger.drop(dropped_of(self._lane.priority, displaced), DROP_OLDEST)
 
     def _spread(self) -> None:
         """Go on in lanes by priority with what is in the plain one, until they are empty."""
@@ -208,7 +213,7 @@ class ItemBuffer(Generic[T]):
     def _take(self, max_items: int, max_bytes: int | None) -> list[Entry]:
         if not len(self._lane):
             return self._engine.take(max_items, self.settings.max_bytes if max_bytes is None else max_bytes)
-        self.expire()
+        self._expire_lane()
         entries = self._lane.take(max_items)
         self._ledger.take(len(entries))
         return entries
