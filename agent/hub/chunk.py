@@ -1,26 +1,21 @@
-"""Points of one agent over some minutes as one blob: column by column, in blocks of series that can be read alone."""
+"""Points of one agent over some minutes, or their roll-ups: for each thing that is known of them a matrix of series by time."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.hub.store import BatchWrite
 
-__all__ = ["Chunk", "ChunkDamaged", "chunk_of", "decode", "encode", "join"]
+__all__ = ["Chunk", "chunk_of", "join"]
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.uint32]
 Times = NDArray[np.int64]
 
-_BLOCK_SERIES = 16
-_CHECKSUM = struct.Struct("<I")
 _DEFAULT: dict[str, float | str] = {
     "weights": 1.0,
     "flags": 0.0,
@@ -30,10 +25,6 @@ _DEFAULT: dict[str, float | str] = {
     "max_error": "error",
 }
 """What a cell holds where its chunk has no such column: a number, or what it has in another column."""
-
-
-class ChunkDamaged(ValueError):
-    """The blob is not what was written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,16 +76,6 @@ class Chunk:
         return self.columns[default] if isinstance(default, str) else np.full(self.shape, default)
 
 
-class _Stored(msgspec.Struct, frozen=True, array_like=True):
-    ids: bytes
-    times: bytes
-    columns: dict[str, list[bytes]]
-
-
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Stored)
-
-
 def chunk_of(batches: Sequence[BatchWrite]) -> Chunk:
     """The batches of one agent, at least one, as a chunk; of a series that stands in a batch twice the last value counts."""
     ordered = sorted(batches, key=lambda batch: batch.time_ns)
@@ -125,37 +106,6 @@ def join(chunks: Sequence[Chunk]) -> Chunk:
         order = np.argsort(times, kind="stable")
         times, columns = times[order], {name: column[:, order] for name, column in columns.items()}
     return Chunk(ids, times, columns)
-
-
-def encode(chunk: Chunk) -> bytes:
-    """The chunk as bytes: each value XORed with the one before it, bytes of equal rank together, compressed."""
-    stored = _Stored(
-        _packed(_changes(chunk.ids.astype(np.int64))),
-        _packed(_changes(_changes(chunk.times_ns))),
-        {name: list(_blocks(_filled(chunk, one))) for name, one in chunk.columns.items() if not chunk.is_usual(name)},
-    )
-    data = _ENCODER.encode(stored)
-    return _CHECKSUM.pack(zlib.crc32(data)) + data
-
-
-def decode(blob: bytes, wanted: Sequence[int] | None = None) -> Chunk:
-    """The chunk in a blob.
-
-    Args:
-        wanted: Series to read; None = all. Those that the chunk lacks are left out.
-
-    Raises:
-        ChunkDamaged: The blob is not what was written.
-    """
-    data = memoryview(blob)[_CHECKSUM.size :]
-    if len(blob) < _CHECKSUM.size or _CHECKSUM.unpack_from(blob)[0] != zlib.crc32(data):
-        raise ChunkDamaged(f"a chunk of {len(blob)} bytes does not match its checksum")
-    stored = _DECODER.decode(data)
-    ids = np.cumsum(_unpacked(stored.ids)).astype(np.uint32)
-    times = np.cumsum(np.cumsum(_unpacked(stored.times)))
-    series = np.arange(len(ids)) if wanted is None else np.flatnonzero(np.isin(ids, np.array(wanted, np.uint32)))
-    columns = {name: _read(blocks, series, len(ids), len(times)) for name, blocks in stored.columns.items()}
-    return Chunk(ids[series], times, columns)
 
 
 def _spread(shape: tuple[int, int], series: NDArray[np.intp], tick: NDArray[np.intp], values: Floats) -> Floats:
@@ -196,58 +146,3 @@ def _joined(chunks: Sequence[Chunk], ids: Ids, name: str) -> Floats:
             part = whole
         parts.append(part)
     return np.concatenate(parts, axis=1)
-
-
-def _filled(chunk: Chunk, column: Floats) -> Floats:
-    """The column with cells that hold no point set to the one before, which costs nothing when compressed."""
-    weights = chunk.columns.get("weights")
-    if weights is None or column is weights:
-        return column
-    last = np.where(weights > 0, np.arange(column.shape[1]), 0)
-    return np.take_along_axis(column, np.maximum.accumulate(last, axis=1), axis=1)
-
-
-def _blocks(column: Floats) -> Iterable[bytes]:
-    bits = np.ascontiguousarray(column).view(np.uint64)
-    changes = bits.copy()
-    changes[:, 1:] ^= bits[:, :-1]
-    for first in range(0, len(changes), _BLOCK_SERIES):
-        yield _shuffled(changes[first : first + _BLOCK_SERIES])
-
-
-def _read(blocks: list[bytes], series: NDArray[np.intp], series_count: int, tick_count: int) -> Floats:
-    """Rows of a column; only the blocks that hold them are decompressed."""
-    made = np.empty((len(series), tick_count), np.uint64)
-    block_of = series // _BLOCK_SERIES
-    for block in np.unique(block_of):
-        rows = min(_BLOCK_SERIES, series_count - block * _BLOCK_SERIES)
-        mine = np.flatnonzero(block_of == block)
-        planes = _planes(blocks[block]).reshape(8, rows, tick_count)[:, series[mine] - block * _BLOCK_SERIES]
-        changes = _words(planes.reshape(8, -1)).reshape(-1, tick_count)
-        made[mine] = np.bitwise_xor.accumulate(changes, axis=1)
-    return made.view(np.float64)
-
-
-def _changes(numbers: Times) -> Times:
-    return np.diff(numbers, prepend=np.int64(0))
-
-
-def _packed(numbers: Times) -> bytes:
-    return _shuffled(numbers.view(np.uint64))
-
-
-def _unpacked(data: bytes) -> Times:
-    return _words(_planes(data)).view(np.int64)
-
-
-def _shuffled(words: NDArray[np.uint64]) -> bytes:
-    planes = np.ascontiguousarray(words).reshape(-1).view(np.uint8).reshape(-1, 8).T
-    return zlib.compress(np.ascontiguousarray(planes).tobytes(), 1)
-
-
-def _planes(data: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
-
-
-def _words(planes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    return np.ascontiguousarray(planes.T).reshape(-1).view(np.uint64)

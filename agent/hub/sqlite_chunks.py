@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
-from agent.hub.chunk import Chunk, encode
+from agent.hub.chunk import Chunk
+from agent.hub.chunk_codec import encode
 
 __all__ = [
     "HOUR",

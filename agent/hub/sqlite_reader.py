@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.hub.chunk import Chunk, ChunkDamaged, chunk_of, decode, join
+from agent.hub.chunk import Chunk, chunk_of, join
+from agent.hub.chunk_codec import ChunkDamaged, decode
 from agent.hub.rollup import COLUMNS, completed, rolled_up
 from agent.hub.sqlite_chunks import HOUR, MINUTE, POINT, Level, chunks_between, purged_step
 from agent.hub.sqlite_parts import PartKind, parts_in

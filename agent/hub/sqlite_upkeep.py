@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.hub.chunk import Chunk, ChunkDamaged, chunk_of, decode, join
+from agent.hub.chunk import Chunk, chunk_of, join
+from agent.hub.chunk_codec import ChunkDamaged, decode
 from agent.hub.rollup import completed, is_sampled, rolled_up
 from agent.hub.sqlite_chunks import (
     HOUR,
