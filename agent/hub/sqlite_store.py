@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
 from agent.hub.sqlite_rescue import open_store
+from agent.hub.sqlite_series import define_series, json_text
 from agent.hub.sqlite_upkeep import Upkeep
 from agent.hub.store import (
     Appended,
@@ -30,11 +28,6 @@ __all__ = ["SqliteStore"]
 
 _INSERT_BATCH = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_EVENT = "INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_FIND_SERIES = "SELECT id, unit, kind FROM series WHERE agent_id = ? AND name = ? AND labels = ?"
-_INSERT_SERIES = "INSERT INTO series (agent_id, name, labels, text, unit, kind) VALUES (?, ?, ?, ?, ?, ?)"
-_UPDATE_SERIES = "UPDATE series SET unit = ?, kind = ? WHERE id = ?"
-_SHARED_LABELS_COUNT = 16_384
-_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _ADD_TALLY = """
 UPDATE agent SET points_total = points_total + ?, batches_total = batches_total + ?,
     duplicates_total = duplicates_total + ?, gap_points_total = gap_points_total + ?,
@@ -117,7 +110,7 @@ class SqliteStore:
         execute(
             "UPDATE agent SET labels = ?, version = ?, epoch = ?, last_seq = ?, last_seen_ns = ? WHERE id = ?",
             (
-                _json(registration.labels),
+                json_text(registration.labels),
                 registration.version,
                 registration.epoch,
                 last_seq,
@@ -129,14 +122,7 @@ class SqliteStore:
 
     def define(self, agent_id: int, series: Sequence[SeriesWrite]) -> list[int]:
         """See `Store.define`."""
-        changes = self._connection.total_changes
-        ids = [self._define(agent_id, one) for one in series]
-        if self._connection.total_changes > changes:
-            self._connection.execute(
-                "UPDATE agent SET series_count = (SELECT count(*) FROM series WHERE agent_id = ?) WHERE id = ?",
-                (agent_id, agent_id),
-            )
-        return ids
+        return define_series(self._connection, agent_id, series)
 
     def append(self, write: Write) -> Appended:
         """See `Store.append`."""
@@ -168,18 +154,6 @@ class SqliteStore:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _define(self, agent_id: int, series: SeriesWrite) -> int:
-        """What stands there already, as after every reconnect, costs no write."""
-        execute = self._connection.execute
-        key, meaning = (agent_id, series.name, _labels_text(series.labels)), (series.unit, series.kind)
-        found = execute(_FIND_SERIES, key).fetchone()
-        if found is None:
-            return cast("int", execute(_INSERT_SERIES, (*key, series.text, *meaning)).lastrowid)
-        series_id = int(found[0])
-        if found[1:] != meaning:
-            execute(_UPDATE_SERIES, (*meaning, series_id))
-        return series_id
-
     def _last_seq(self, epoch_id: int) -> int:
         known = self._last_seq_by_epoch.get(epoch_id)
         if known is None:
@@ -205,9 +179,3 @@ class SqliteStore:
                 for agent_id, t in self._tallies.items()
             ],
         )
-
-
-@lru_cache(_SHARED_LABELS_COUNT)
-def _labels_text(labels: tuple[tuple[str, str], ...]) -> str:
-    """As the store holds them. Hosts of a fleet mostly have the same labels."""
-    return _json(dict(labels))

@@ -71,6 +71,27 @@ def test_a_series_that_is_defined_twice_at_once_has_one_id(opened):
     assert opened.reader.agents()[0].series_count == 3
 
 
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 300])
+def test_any_number_of_series_is_defined_at_once_and_found_again_in_any_order(opened, count):
+    series = [SeriesWrite("disk_bytes", (("device", f"sd{number}"),), "bytes", "gauge") for number in range(count)]
+    with opened.store.transaction():
+        ids = opened.store.define(opened.ids.agent_id, series)
+        again = opened.store.define(opened.ids.agent_id, series[::-1])
+    stored = {row.text: row.series_id for row in opened.reader.series(opened.ids.agent_id, "disk_bytes")}
+    assert ids == again[::-1] == [stored[one.text] for one in series]
+    assert opened.reader.agents()[0].series_count == count + 2
+
+
+def test_of_two_meanings_told_at_once_the_later_counts(opened):
+    told = [SeriesWrite("load_5m", (), unit, "gauge") for unit in ("", "1")]
+    with opened.store.transaction():
+        ids = opened.store.define(opened.ids.agent_id, told)
+    assert [(row.series_id, row.unit) for row in opened.reader.series(opened.ids.agent_id, "load_5m")] == [
+        (ids[0], "1")
+    ]
+    assert ids[0] == ids[1]
+
+
 def test_a_part_that_is_only_just_made_holds_up_no_query(opened, tmp_path):
     """The file is there before its tables are, for a moment or since a kill in between."""
     opened.append(opened.batch(1, 1))
