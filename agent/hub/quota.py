@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,20 +26,20 @@ class SeriesQuota:
     def __init__(self, limit: int, clock: Clock) -> None:
         self.limit = limit
         self._clock = clock
-        self._known: dict[str, str] = {}
+        self._known: set[str] = set()
         self._began_s = clock.monotonic_s()
 
     def admit(self, texts: Iterable[str]) -> list[str] | None:
-        """The same names, each text only once in memory; None when they would be too many, and then none is counted."""
+        """The same names, each once in memory for all agents; None when they would be too many, and then none is counted."""
         if self._clock.monotonic_s() - self._began_s >= _WINDOW_S:
-            self._known = {}
+            self._known = set()
             self._began_s = self._clock.monotonic_s()
-        wanted = [self._known.get(text, text) for text in texts]
-        fresh = {text: text for text in wanted if text not in self._known}
+        wanted = [sys.intern(text) for text in texts]
+        fresh = set(wanted) - self._known
         if len(self._known) + len(fresh) > self.limit:
             return None
-        self._known.update(fresh)
-        return [self._known[text] for text in wanted]
+        self._known |= fresh
+        return wanted
 
 
 class PointAllowance:

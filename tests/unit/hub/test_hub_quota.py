@@ -35,12 +35,13 @@ def test_a_day_later_others_may_come():
     assert quota.admit(["c"]) == ["c"]
 
 
-def test_names_of_later_connections_are_the_same_objects():
-    quota = SeriesQuota(2, FakeClock())
-    first, again = (b"load_1m".decode() for _ in range(2))
-    quota.admit([first])
-    assert again is not first
-    assert quota.admit([again])[0] is first
+def test_names_of_later_connections_and_of_other_agents_are_the_same_objects():
+    quota, other = SeriesQuota(2, FakeClock()), SeriesQuota(2, FakeClock())
+    first, again, others = (b"load_1m".decode() for _ in range(3))
+    assert first is not again
+    (known,) = quota.admit([first])
+    assert quota.admit([again])[0] is known
+    assert other.admit([others])[0] is known
 
 
 def test_a_burst_of_a_second_is_free_and_more_is_paid_with_time():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError
-from agent.hub import sqlite_upkeep
+from agent.hub import sqlite_compaction
 from agent.hub.chunk import Chunk
 from agent.hub.rollup import rolled_up
 from agent.hub.sqlite_reader import SqliteReader
@@ -185,7 +185,7 @@ def test_roll_ups_of_a_third_version_file_are_read_on_and_say_that_no_error_is_k
         return Chunk(made.ids, made.times_ns, {name: one for name, one in made.columns.items() if name not in new})
 
     with monkeypatch.context() as older:
-        older.setattr(sqlite_upkeep, "rolled_up", stripped)
+        older.setattr(sqlite_compaction, "rolled_up", stripped)
         opened = OpenedStore(*open_store(tmp_path))
         opened.append(*(opened.batch(seq, seq * 10) for seq in range(1, 61)))
         opened.keep_up(2000)
