@@ -176,7 +176,7 @@ class Outbox:
         return True
 
     async def close(self) -> None:
-        """Leave what is not delivered in the spool, or count it as dropped at shutdown where there is none."""
+        """Leave what is not delivered in the spool, or count it as dropped at shutdown where there is none; take nothing more in."""
         await self.spill()
         hand, spool = self.hand, self.spool
         if hand is not None and spool is not None and hand.ids:
@@ -184,7 +184,7 @@ class Outbox:
         elif hand is not None:
             self.buffer.discard(hand.records, "shutdown")
         self.hand = None
-        self.buffer.drop_all("shutdown")
+        self.buffer.close("shutdown")
         if spool is not None:
             while self._saved:
                 self._let_go(spool, *self._saved.take(MAX_COUNT, MAX_BYTES), was_read=False)

@@ -122,7 +122,7 @@ class ItemBuffer(Generic[T]):
             return True
         size = 0 if self._bytes_of is None else self._bytes_of(item)
         if self._engine.put((now_s, priority, size, 1.0, item)):
-            return True
+            return self._store.has_lane(priority)
         if self.is_closed or self.settings.overflow is Overflow.REJECT:
             raise BufferFull(
                 "the buffer is closed" if self.is_closed else f"the buffer is full ({len(self)} items wait)"

@@ -75,6 +75,10 @@ class ItemStore:
             return next(iter(self._lanes.values()))[0][STAMP]
         return min((lane[0][STAMP] for lane in self._lanes.values()), default=None)
 
+    def has_lane(self, priority: float) -> bool:
+        """Whether anything of this priority waits."""
+        return priority in self._lanes
+
     def stamp_of(self, item: Entry, /) -> float:
         return item[STAMP]
 

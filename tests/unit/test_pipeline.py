@@ -113,14 +113,14 @@ class Bench:
             self.clock,
         )
 
-    def sender(self, name, sink, buffer=None):
+    def sender(self, name, sink, buffer=None, settings=None):
         return Sender(
             name,
             sink,
             buffer or BatchBuffer(name, BufferSettings(), KeepNothing(), clock=self.clock),
             breaker=self.breaker(name),
             recovery=Recovery(),
-            settings=SenderSettings(),
+            settings=settings or SenderSettings(),
             clock=self.clock,
             rng=random.Random(1),
             emit=self.events.emit,
@@ -293,6 +293,32 @@ async def test_a_sink_that_is_away_costs_the_drain_time_and_what_is_left_is_coun
     counts = senders[0].buffer.counts()
     assert counts.dropped == {"shutdown": 3}
     assert counts.is_balanced
+
+
+async def test_55_what_waits_goes_out_until_the_deadline_and_the_rest_is_counted():
+    class Slow(MemorySink):
+        async def deliver(self, records, first_seq):
+            if len(self.delivered) == 4:
+                await asyncio.Event().wait()
+            await super().deliver(records, first_seq)
+
+    bench, sink = Bench(drain_s=0.05), Slow()
+    sender = bench.sender("s", sink, settings=SenderSettings(max_group_count=1))
+
+    def prepare():
+        for _ in range(10):
+            ids = np.arange(1000, dtype=np.uint32)
+            sender.put(Batch(bench.clock.wall_ns(), bench.clock.monotonic_s(), ids, np.zeros(1000)))
+        bench.pipeline.add_sender(sender)
+
+    await bench.run(1, prepare)
+    counts = sender.buffer.counts()
+    assert (counts.accepted, counts.delivered, counts.dropped) == (10_000, 4000, {"shutdown": 6000})
+    assert (counts.buffered, counts.in_flight) == (0, 0)
+    sender.put(batches(sink)[0])
+    await sender.close()
+    assert sender.buffer.counts().accepted == 10_000
+    assert PipelineSettings().drain_s == 5.0
 
 
 async def test_collectors_and_sinks_come_and_go_while_it_runs():

@@ -102,7 +102,7 @@ def test_the_decision_and_its_inputs_are_readings():
     assert ("agent_pressure_ratio", None) in found
 
 
-def test_a_queue_that_stands_before_a_sink_that_takes_is_shed_and_a_burst_is_not():
+def test_52_a_queue_that_stands_before_a_sink_that_takes_is_shed_and_a_burst_is_not():
     bench = Bench()
     bench.senders[0].buffer.oldest_age_s = 20.0
     bench.run(29, fill_ratio=0.3)
@@ -115,7 +115,7 @@ def test_a_queue_that_stands_before_a_sink_that_takes_is_shed_and_a_burst_is_not
     assert bench.events[-1].detail["reason"] == "queue_delay"
 
 
-def test_a_sink_that_is_away_is_no_queue_and_holds_the_rates_where_they_are():
+def test_57_a_sink_that_is_away_is_no_queue_and_holds_the_rates_where_they_are():
     bench = Bench()
     bench.run(1, fill_ratio=0.9)
     bench.senders[0].breaker.state = CircuitState.OPEN

@@ -138,13 +138,15 @@ def test_54_one_percent_of_anomalies_stays_with_a_neighbour_on_each_side() -> No
     assert stays[np.minimum(places + 1, 19_999)].all()
 
 
-def test_54_blocks_of_a_thousand_keep_nearly_all_anomalies() -> None:
+def test_54_blocks_of_a_thousand_keep_nearly_all_anomalies_with_their_neighbours() -> None:
     rng = np.random.default_rng(8)
     kept_count = 0
     for _ in range(20):
         exceptional = rng.random(1000) < 0.01
         kept = hybrid().keep(block_of(rng.normal(size=1000), exceptional=exceptional), 100)
-        kept_count += np.isin(np.flatnonzero(exceptional), kept.index).sum() / exceptional.sum()
+        places = np.flatnonzero(exceptional)
+        whole = [np.isin(np.clip(places + step, 0, 999), kept.index) for step in (-1, 0, 1)]
+        kept_count += np.logical_and.reduce(whole).sum() / len(places)
     assert kept_count / 20 >= 0.95
 
 

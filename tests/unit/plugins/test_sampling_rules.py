@@ -93,10 +93,12 @@ def test_53_each_item_is_kept_as_often_as_any_other(name: str) -> None:
     block, counts = block_of(np.zeros(10_000)), np.zeros(10_000)
     for seed in range(200):
         kept = make(name, seed).keep(block, 100)
-        assert kept.weights.sum() == pytest.approx(10_000)
+        assert kept.weights.sum() == 10_000
         counts[kept.index] += 1
     deviation = np.sqrt(2 * 10_000)
     assert abs(chi_square(counts, 2.0) * 1 / 0.99 - 10_000) < 3.3 * deviation
+    told = 100 * counts[:3000].sum() / 200
+    assert told == pytest.approx(3000, abs=3.3 * 100 * np.sqrt(100 * 0.3 * 0.7 * 0.99 / 200)), "how many of a part"
 
 
 def test_53_a_reservoir_stays_fair_over_many_rounds() -> None:

@@ -41,25 +41,48 @@ def test_47_reject_raises_and_counts() -> None:
 
 
 @pytest.mark.parametrize("overflow", list(Overflow))
-def test_46_no_bound_is_passed_also_while_a_failed_batch_comes_back(overflow: Overflow) -> None:
+@pytest.mark.parametrize(
+    ("item_bytes", "step_s", "held"),
+    [
+        pytest.param(100, 0.01, 1000, id="items"),
+        pytest.param(2000, 0.01, (1 << 20) // 2000, id="bytes"),
+        pytest.param(100, 0.1, 600, id="age"),
+    ],
+)
+def test_46_no_bound_is_passed_also_while_a_failed_batch_comes_back(
+    item_bytes: int, step_s: float, held: int, overflow: Overflow
+) -> None:
+    """Each of the three bounds in turn is the one that is reached."""
     clock = FakeClock()
     settings = BufferSettings(max_points=1000, max_bytes=1 << 20, max_age_s=60.0, overflow=overflow)
-    buffer: ItemBuffer[int] = ItemBuffer(settings, clock=clock, bytes_of=lambda item: 2000)
-    taken = None
+    buffer: ItemBuffer[int] = ItemBuffer(settings, clock=clock, bytes_of=lambda item: item_bytes)
+    taken, most = None, 0
     for item in range(5000):
         try:
             buffer.put(item)
         except BufferFull:
             assert overflow is Overflow.REJECT
-        clock.advance(0.01)
+        most = max(most, len(buffer))
+        assert len(buffer) <= 1000
+        assert len(buffer) * item_bytes <= 1 << 20
+        assert buffer.fill_ratio <= 1.0
+        assert buffer.oldest_s is None or clock.monotonic_s() - buffer.oldest_s <= 60.0 + 1e-6
+        assert buffer.counts().is_balanced
+        clock.advance(step_s)
         if item % 700 == 699:
             taken = buffer.take(500)
         if item % 700 == 350 and taken is not None:
             buffer.put_back(taken)
-        assert len(buffer) <= 1000
-        assert buffer.fill_ratio <= 1.0
-        assert buffer.oldest_s is None or clock.monotonic_s() - buffer.oldest_s <= 60.0
-        assert buffer.counts().is_balanced
+            buffer.expire()
+    sampled_from = 0.8 if overflow is Overflow.SAMPLE else 1.0
+    assert most >= int(held * sampled_from) - 1
+
+
+@pytest.mark.parametrize("name", ["max_points", "max_bytes", "max_age_s"])
+@pytest.mark.parametrize("figure", [0, -1])
+def test_46_a_buffer_for_nothing_or_less_is_refused(name: str, figure: int) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be .* \(got {figure}\)"):
+        BufferSettings(**{name: figure})
 
 
 def test_46_old_data_put_back_does_not_evict_newer_data_under_drop_oldest() -> None:
@@ -86,14 +109,22 @@ def test_46_data_put_back_goes_in_front_under_drop_newest() -> None:
 
 def test_49_critical_enters_a_full_buffer_by_evicting_the_oldest_of_the_lowest_level() -> None:
     buffer = buffer_of(100, Overflow.DROP_OLDEST)
-    for item in range(50):
+    for item in range(100):
         buffer.put(("low", item), 0)
-        buffer.put(("normal", item), 1)
     for item in range(10):
-        assert buffer.put(("critical", item), 3)
+        for level, name in ((1, "normal"), (2, "high"), (3, "critical")):
+            assert buffer.put((name, item), level)
     kept = buffer.get(200)
-    assert Counter(level for level, _ in kept) == {"critical": 10, "normal": 50, "low": 40}
-    assert min(item for level, item in kept if level == "low") == 10
+    assert Counter(level for level, _ in kept) == {"critical": 10, "high": 10, "normal": 10, "low": 70}
+    assert sorted(item for level, item in kept if level == "low") == list(range(30, 100))
+
+
+def test_49_critical_enters_among_its_own_when_nothing_lower_is_left() -> None:
+    buffer = buffer_of(5, Overflow.DROP_OLDEST)
+    for item in range(8):
+        assert buffer.put(item, 3)
+    assert not buffer.put(8, 0)
+    assert buffer.get(10) == [3, 4, 5, 6, 7]
 
 
 def test_49_bulk_never_displaces_health_points() -> None:

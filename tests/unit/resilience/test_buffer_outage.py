@@ -13,7 +13,7 @@ from agent.builtin import load_builtin
 from agent.contracts import RecoveryOutcome, RecoveryRequest, RecoveryStep, Sampler
 from agent.delivery.sender import Sender, SenderSettings
 from agent.model import Batch, Gap, Level, PointFlag, Record
-from agent.resilience.breaker import Breaker, BreakerSettings
+from agent.resilience.breaker import Breaker, BreakerSettings, CircuitState
 from agent.resilience.buffer import BatchBuffer, BufferSettings
 from agent.resilience.load_control import LoadControl
 from agent.testing.clock import FakeClock
@@ -35,10 +35,14 @@ class AwaySink:
     def __init__(self, clock: FakeClock, back_s: float) -> None:
         self.clock, self.back_s = clock, back_s
         self.attempts_s: list[float] = []
+        self.breaker: Breaker | None = None
+        self.breaker_states: list[CircuitState] = []
         self.delivered: list[tuple[float, Record]] = []
 
     async def deliver(self, records: Sequence[Record], first_seq: int, /) -> None:
         self.attempts_s.append(self.clock.monotonic_s())
+        if self.breaker is not None:
+            self.breaker_states.append(self.breaker.state)
         if self.clock.monotonic_s() < self.back_s:
             raise ConnectionResetError("away")
         self.delivered += [(self.clock.monotonic_s(), record) for record in records]
@@ -64,6 +68,7 @@ class Outage:
         self.numbers = np.random.default_rng(1)
         self.buffer = BatchBuffer("x", settings, hybrid(), clock=self.clock)
         self.breaker = Breaker("sink:x", BreakerSettings(), clock=self.clock, rng=random.Random(1))
+        self.sink.breaker = self.breaker
         self.sender = Sender(
             "x",
             self.sink,
@@ -131,9 +136,12 @@ async def test_57_an_open_breaker_lets_probes_out_only_and_the_sampler_starts_be
     outage = Outage(200, 60.0, BufferSettings(max_points=8000))
     await outage.run(60.0)
     assert outage.ticks >= 60
-    assert len(outage.sink.attempts_s) < 20
+    states = outage.sink.breaker_states
+    opened = states.index(CircuitState.HALF_OPEN)
+    assert states == [CircuitState.CLOSED] * opened + [CircuitState.HALF_OPEN] * (len(states) - opened)
+    assert len(states) < 20
     assert outage.buffer.sampled_count > 0
-    assert max(outage.fills) < 0.83
+    assert 0.8 - 200 / 8000 <= max(outage.fills) <= 0.8
     assert outage.buffer.counts().is_balanced
 
 
@@ -163,7 +171,6 @@ async def test_55_what_cannot_be_delivered_at_the_end_is_counted_and_nothing_is_
     outage = Outage(1000, 1e9, BufferSettings())
     await outage.run(10.0)
     await outage.sender.close()
-    outage.buffer.close()
     await outage.sender.close()
     counts = outage.buffer.counts()
     assert (counts.buffered, counts.in_flight) == (0, 0)

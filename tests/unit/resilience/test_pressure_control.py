@@ -179,10 +179,24 @@ def test_52_a_standing_queue_is_told_and_told_again_when_it_is_gone() -> None:
     for _ in range(12):
         states.append(delay.observe(0.05))
         clock.advance(0.0101)
-    assert states == [False] * 10 + [True] * 2
+    assert states == [False] * 10 + [True] * 2, "100 ms"
     assert delay.observe(0.006)
     assert not delay.observe(0.004)
     assert not delay.observe(0.05)
+
+
+def test_52_what_stands_is_shed_until_a_wait_is_short_again() -> None:
+    clock, delay, wait = FakeClock(), QueueDelay(FakeClock()), Dial(0.05)
+    delay = QueueDelay(clock)
+    control = LoadControl(clock, queues={"queue_delay": lambda: float(delay.observe(wait.value))}, host={})
+    ratios = []
+    for _ in range(4):
+        ratios.append(control.step().sampling_ratio)
+        clock.advance(1.0)
+    assert ratios == [1.0, 0.5, 0.25, 0.125]
+    assert control.decision.reason == "queue_delay"
+    wait.value = 0.004
+    assert control.step().sampling_ratio == pytest.approx(0.125 * 1.05)
 
 
 def test_52_a_burst_that_drains_in_time_sheds_nothing() -> None:
