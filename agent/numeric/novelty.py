@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sinh
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.asinh_bins import COARSE_BINS, COARSE_COUNT, FINE_COUNT, half_bins
 from agent.numeric.growing import grown
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Novelty", "Places"]
 
-FINE_COUNT = 128
-COARSE_COUNT = 16
 LAG = 16
 """Steps are looked at from the value before and from the one so many before."""
 FIRST_COUNT = 32
@@ -36,10 +34,7 @@ MOST_COUNTED = 60_000
 OUTGROWN_RATIO = 16.0
 """Change of the width after which the bins are laid anew."""
 
-EDGES = tuple(sinh(place / 16.0) for place in range(-126, 125))
-"""Bounds of half bins; a fine bin is two of them, a coarse one eight. The first and the last fine bin have none."""
-COARSE_BINS = tuple(min(max((half - 59) // 8, 0), COARSE_COUNT - 1) for half in range(len(EDGES) + 1))
-_EDGE_ARRAY, _COARSE_ARRAY = np.array(EDGES), np.array(COARSE_BINS)
+_COARSE_ARRAY = np.array(COARSE_BINS)
 STEPS_A_LAG = COARSE_COUNT**2
 _BACK = np.array([[1], [LAG]])
 _LAG_START = np.array([[0], [STEPS_A_LAG]])
@@ -126,7 +121,7 @@ class Novelty:
             self._lay_bins(places.index[age < GRID_COUNT], values[age < GRID_COUNT])
         scaled = values - self._grid_centre[rows]
         scaled /= self._grid_width[rows]
-        halves = _EDGE_ARRAY.searchsorted(scaled, side="right")
+        halves = half_bins(scaled)
         surprise = np.empty((2, len(values)))
         self._look_at_steps(places, _COARSE_ARRAY.take(halves), age, youngest, surprise[1])
         self._look_at_value(places, halves, age, youngest, surprise[0])

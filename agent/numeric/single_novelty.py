@@ -6,11 +6,8 @@ from bisect import bisect_right
 
 import numpy as np
 
+from agent.numeric.asinh_bins import COARSE_BINS, COARSE_COUNT, EDGES, FINE_COUNT
 from agent.numeric.novelty import (
-    COARSE_BINS,
-    COARSE_COUNT,
-    EDGES,
-    FINE_COUNT,
     FIRST_COUNT,
     GRID_COUNT,
     LAG,
