@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.flat_lines import FlatLines, FlatStretches
 from agent.numeric.growing import grown
 from agent.numeric.novelty import Novelty, Places
 from agent.numeric.records import Records, required_excess
 from agent.numeric.row_table import as_slice
 from plugins.detectors.rebellion.rule import (
+    FLAT_EXCESS,
     HALF_SCORE_NATS,
     LARGEST,
     LEARNING_COUNT,
     LEVEL_COUNTS,
+    LOUD_EXCESS,
     SCORE_COUNT,
     SCORE_WEIGHT,
     STEP_COUNTS,
     TWO_SIDED_COUNT,
     VIEW_COUNTS,
     Rule,
+    flat_line,
+    reason,
 )
 from plugins.detectors.rebellion.single_series import SingleSeries
 
@@ -28,7 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.model import FloatArray
+    from agent.numeric.records import Departures
     from agent.numeric.row_table import Rows
+
+    Index = NDArray[np.int64]
 
 __all__ = ["RangeDetector"]
 
@@ -50,8 +58,10 @@ class RangeDetector:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._singles: dict[int, SingleSeries] = {}
-        self._records = Records(VIEW_COUNTS, TWO_SIDED_COUNT)
+        self._records = Records(VIEW_COUNTS, TWO_SIDED_COUNT, rule.least_excess)
         self._novelty = Novelty()
+        self._flat_lines = FlatLines()
+        self._found: list[tuple[Index, Departures, FlatStretches]] = []
         self._age = np.zeros(0, dtype=np.int64)
         self._quiet_until = np.zeros(0, dtype=np.int64)
         self._severity = np.zeros(0)
@@ -61,13 +71,14 @@ class RangeDetector:
     def nbytes(self) -> int:
         """Bytes held for all series that are looked at together."""
         own = self._age.nbytes + self._quiet_until.nbytes + self._severity.nbytes
-        return own + self._records.nbytes() + self._novelty.nbytes()
+        return own + self._records.nbytes() + self._novelty.nbytes() + self._flat_lines.nbytes()
 
     def learn_and_score(self, slots: NDArray[np.int64], values: FloatArray, /) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Smoothed surprise h of the values in nats as h / (h + 4), and alerts; see `agent.contracts.Detector`.
 
         NaN and no alert for a value that is not finite, which is not learnt. What is beyond +-1e150 counts as that.
         """
+        self._found.clear()
         if len(slots) < FEW_COUNT and not len(self._age):
             return self._learn_few(slots.tolist(), values.tolist())
         if not len(slots):
@@ -82,6 +93,15 @@ class RangeDetector:
             score[usable], alert[usable] = self._learn_in_blocks(_cut(slots[usable]), known)
         return score, alert
 
+    def explain(self, slot: int, /) -> str:
+        """Which views of a row began its alert in the last call, and with what; see `agent.contracts.Explains`."""
+        if single := self._singles.get(slot):
+            return reason(single.departures)
+        for index, found, flat in self._found:
+            for place in np.flatnonzero(index == slot).tolist():
+                return reason([*found.of(place, self._rule.least_excess), *map(flat_line, flat.of(place))])
+        return ""
+
     def forget(self, slots: NDArray[np.int64], /) -> None:
         """Drop what was learnt of these rows; rows never seen are fine."""
         for slot in slots.tolist() if self._singles else ():
@@ -90,6 +110,7 @@ class RangeDetector:
         self._age[known] = self._quiet_until[known] = 0
         self._severity[known] = 0.0
         self._novelty.clear(known)
+        self._flat_lines.clear(known)
 
     def _learn_few(self, slots: list[int], values: list[float]) -> tuple[FloatArray, NDArray[np.bool_]]:
         singles = self._singles
@@ -112,6 +133,7 @@ class RangeDetector:
         self._severity = grown(self._severity, row_count)
         self._records.reserve(row_count)
         self._novelty.reserve(row_count)
+        self._flat_lines.reserve(row_count)
         for row, single in self._singles.items():
             self._adopt(row, single)
         self._singles.clear()
@@ -120,6 +142,7 @@ class RangeDetector:
         self._age[row], self._quiet_until[row], self._severity[row] = single.age, single.quiet_until, single.severity
         self._records.adopt(row, single.records)
         self._novelty.adopt(row, single.novelty)
+        self._flat_lines.adopt(row, single.flat_line)
 
     def _blocks_of(self, slots: NDArray[np.int64]) -> list[Places]:
         """The rows cut into blocks, kept for as long as the same are asked for."""
@@ -139,22 +162,38 @@ class RangeDetector:
         return np.concatenate([score for score, _ in parts]), np.concatenate([alert for _, alert in parts])
 
     def _learn(self, places: Places, values: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        rule, rows, age = self._rule, places.rows, self._age[places.rows]
+        rows, age = places.rows, self._age[places.rows]
         youngest = int(age.min())
         surprise = self._novelty.surprise(places, values)
         views = np.empty((len(VIEW_COUNTS), len(values)))
         views[: len(LEVEL_COUNTS)] = values
         views[len(LEVEL_COUNTS) : -len(STEP_COUNTS)] = surprise[0]
         views[-len(STEP_COUNTS) :] = surprise[1]
-        excess = self._records.excess(rows, views, age, youngest)
-        alert = excess > rule.least_excess
-        if alert.any():
-            alert &= (age >= rule.warm_up_count) & (age >= self._quiet_until[rows])
-            alert &= excess > required_excess(age, rule.tail_count, rule.least_excess)
-            self._quiet_until[rows] = np.where(alert, age + rule.refractory_count, self._quiet_until[rows])
+        departures = self._records.departures(rows, views, age, youngest)
+        flat = self._flat_lines.reached(places, values, age)
+        alert = self._alerts(places, age, departures, flat)
         score = self._score(rows, surprise[0], age, youngest)
         self._age[rows] += 1
         return score, alert
+
+    def _alerts(self, places: Places, age: Index, found: Departures, flat: FlatStretches) -> NDArray[np.bool_]:
+        alert = np.zeros(len(age), dtype=bool)
+        at, excess = found.at, found.excess.max(axis=0, initial=0.0)
+        if len(flat.at):
+            at, excess = np.append(at, flat.at), np.append(excess, np.full(len(flat.at), FLAT_EXCESS))
+        if len(at):
+            begins = at[self._begins(places.index[at], age[at], excess)]
+            alert[begins] = True
+            self._quiet_until[places.index[begins]] = age[begins] + self._rule.refractory_count
+            self._found.append((places.index, found, flat))
+        return alert
+
+    def _begins(self, index: Index, age: Index, excess: FloatArray) -> NDArray[np.bool_]:
+        rule = self._rule
+        is_heard = (age >= self._quiet_until[index]) | (excess > LOUD_EXCESS)
+        is_heard &= age >= rule.warm_up_count
+        is_heard &= excess > required_excess(age, rule.tail_count, rule.least_excess)
+        return is_heard
 
     def _score(self, rows: Rows, surprise: FloatArray, age: NDArray[np.int64], youngest: int) -> FloatArray:
         weight = SCORE_WEIGHT if youngest >= SCORE_COUNT else np.maximum(SCORE_WEIGHT, 1.0 / (age + 1.0))

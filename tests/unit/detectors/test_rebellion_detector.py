@@ -6,6 +6,7 @@ import pytest
 
 from agent.builtin import load_builtin
 from plugins.detectors.rebellion import Config, make
+from plugins.detectors.rebellion.detector import FEW_COUNT
 
 SLOT = np.array([0])
 
@@ -15,6 +16,16 @@ def run(values, **settings):
     detector = make(Config(**settings), None)
     results = [detector.learn_and_score(SLOT, np.array([float(value)])) for value in values]
     return [float(score[0]) for score, _ in results], [tick for tick, (_, alert) in enumerate(results) if alert[0]]
+
+
+def explained(values, others):
+    """Tick of each alert of the first series, and its reason; `others` are looked at with it."""
+    detector, slots, told = make(Config(), None), np.arange(others + 1), {}
+    for tick, value in enumerate(values):
+        _, alert = detector.learn_and_score(slots, np.array([value, *np.full(others, float(tick % 3))]))
+        if alert[0]:
+            told[tick] = detector.explain(0)
+    return told
 
 
 @pytest.fixture
@@ -39,6 +50,42 @@ def test_another_rhythm_alerts():
     beat = np.arange(1500) % 2 * 1.0
     beat[1200:1300] = np.arange(100) // 4 % 2
     assert [tick for tick in run(beat)[1] if tick >= 300][:1] == [pytest.approx(1205, abs=8)]
+
+
+def test_what_stands_still_for_longer_than_ever_alerts_once(noise):
+    noise[1000:1150] = noise[1000]
+    assert [tick for tick in run(noise)[1] if 950 <= tick < 1200] == [1015]
+
+
+def test_in_the_quiet_time_only_what_doubles_the_range_alerts(noise):
+    noise[[1000, 1020, 1040]] = 30.0, 50.0, 150.0
+    assert [tick for tick in run(noise)[1] if tick >= 900] == [1000, 1040]
+
+
+@pytest.mark.parametrize("others", [0, FEW_COUNT])
+def test_an_alert_says_which_views_saw_it_and_with_what(noise, others):
+    noise[1000], noise[1200:1216] = 30.0, noise[1200]
+    told = explained(noise, others)
+    assert told[1000].startswith("level 30, before -2.982 to 3.109; level over 8 values ")
+    assert told[1215] == "equal values in a row 16, before 1 to 15"
+
+
+def test_surprise_is_told_as_such(noise):
+    square = 0.1 * noise + 10.0 * (np.arange(1500) // 50 % 2)
+    square[1200:1260] = 5.0
+    (first, *_) = [text for tick, text in explained(square, 0).items() if tick >= 1200]
+    assert first.startswith("surprise of the values over 4 ")
+
+
+def test_a_level_that_never_moved_is_told_as_such():
+    told = explained(np.where(np.arange(400) < 300, 5.0, 6.0), 0)
+    assert told[300].startswith("level 6, before always 5; ")
+
+
+def test_what_did_not_alert_has_no_reason(noise):
+    detector = make(Config(), None)
+    detector.learn_and_score(SLOT, noise[:1])
+    assert detector.explain(0) == detector.explain(7) == ""
 
 
 def test_it_is_quiet_on_noise_of_any_kind():

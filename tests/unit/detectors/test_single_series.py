@@ -21,12 +21,13 @@ def series(kind, rng):
         "counts": lambda: rng.poisson(3.0, TICKS).astype(float),
         "counter": lambda: 1e12 + np.arange(TICKS),
         "step": lambda: rng.standard_normal(TICKS) + np.where(np.arange(TICKS) < 300, 0.0, 1e5),
+        "stuck": lambda: np.where(np.arange(TICKS) % 150 < 100, rng.standard_normal(TICKS), 0.0),
         "zeros": lambda: np.where(np.arange(TICKS) % 90, 0.0, -0.0),
     }
     return kinds[kind]()
 
 
-KINDS = ("noise", "walk", "huge", "tiny", "constant", "counts", "counter", "step", "zeros")
+KINDS = ("noise", "walk", "huge", "tiny", "constant", "counts", "counter", "step", "stuck", "zeros")
 
 
 def run(detector, data):

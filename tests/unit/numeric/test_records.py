@@ -7,19 +7,29 @@ from agent.numeric.records import Records, required_excess
 from agent.numeric.single_records import SingleRecords
 
 
+def largest(departures):
+    return max((one.excess for one in departures), default=0.0)
+
+
 def alone(values):
     """The same of one series; that both forms agree is shown with the detector."""
-    records = SingleRecords((1,), 1)
-    return [records.excess((value,), age) for age, value in enumerate(values)]
+    records = SingleRecords((1,), 1, 0.0)
+    return [largest(records.departures((value,), age)) for age, value in enumerate(values)]
 
 
-def excesses(values, smoothing=1, two_sided_count=1):
-    records = Records((smoothing,), two_sided_count)
+def departures(values, smoothing=1, two_sided_count=1, least_excess=0.0):
+    """What is outside at each tick."""
+    records = Records((smoothing,), two_sided_count, least_excess)
     records.reserve(1)
     rows = np.array([0])
     return [
-        float(records.excess(rows, np.array([[value]]), np.array([age]), age)[0]) for age, value in enumerate(values)
+        records.departures(rows, np.array([[value]]), np.array([age]), age).of(0, least_excess)
+        for age, value in enumerate(values)
     ]
+
+
+def excesses(values, **settings):
+    return [largest(found) for found in departures(values, **settings)]
 
 
 def test_excess_is_in_units_of_the_range():
@@ -32,6 +42,29 @@ def test_excess_is_in_units_of_the_range():
 def test_a_one_sided_view_does_not_care_for_lows():
     calm = [float(tick % 3) for tick in range(150)]
     assert excesses([*calm, -4.0], two_sided_count=0)[-1] == 0
+
+
+def test_what_is_told_is_where_the_view_was_and_is():
+    calm = [float(tick % 3) for tick in range(150)]
+    (one,) = departures([*calm, -4.0])[-1]
+    assert one == (0, pytest.approx(2.0, abs=0.02), -4.0, pytest.approx(0.0, abs=0.01), pytest.approx(2.0, abs=0.01))
+    assert departures([*calm, 2.1], least_excess=0.1)[-1] == []
+
+
+def test_a_range_is_opened_when_the_longest_smoothing_has_settled():
+    assert excesses([*map(float, range(9)), 100.0], smoothing=8)[:9] == [0.0] * 9
+    assert excesses([*map(float, range(9)), 100.0], smoothing=8)[9] > 1.0
+
+
+def test_of_several_series_only_those_outside_are_told():
+    records = Records((1, 1), 1, 0.0)
+    records.reserve(3)
+    rows = slice(0, 3)
+    for age in range(3):
+        records.departures(rows, np.full((2, 3), float(age % 2)), np.full(3, age), age)
+    found = records.departures(rows, np.array([[0.5, 2.0, 0.5], [0.5, 3.0, -1.0]]), np.full(3, 3), 3)
+    assert found.at.tolist() == [1]
+    assert [[one.view for one in found.of(place, 0.0)] for place in range(3)] == [[], [0, 1], []]
 
 
 def test_the_record_is_the_new_range():
