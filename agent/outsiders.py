@@ -6,7 +6,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -67,6 +66,8 @@ def plugins_in_folder(plugins_dir: str) -> Iterator[Outsider]:
 
 def suggestion(name: str, known: Sequence[str]) -> str:
     """The end of a message about a name that does not exist: the nearest one, and the list."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{hint} (there are: {', '.join(known)})" if known else f"{hint} (there are none)"

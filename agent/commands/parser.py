@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from typing import NoReturn
 
@@ -24,6 +23,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what was wrong with the command line, and exit with 2."""
+        from difflib import get_close_matches
+
         wrong = re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message)
         if wrong:
             close = get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1)

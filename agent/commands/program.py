@@ -21,13 +21,13 @@ __all__ = [
 
 def run_agent_here(args: argparse.Namespace) -> int:
     """Collect and ship until SIGTERM."""
+    from agent.lean_start import keep_heap_small, start_lean
+
+    start_lean(os.environ)
+    keep_heap_small(os.environ)
     from agent.config.load import LoadedConfig, load_agent_config
 
     loaded = load_agent_config(args.config, os.environ)
-    from agent.lean_start import share_one_heap, start_lean
-
-    start_lean(os.environ)
-    share_one_heap(os.environ)
     from agent.app import run_agent
     from agent.logs import configure_logs
 
@@ -42,12 +42,12 @@ def run_agent_here(args: argparse.Namespace) -> int:
 
 def run_hub_here(args: argparse.Namespace) -> int:
     """Receive, keep and show until SIGTERM."""
-    from agent.config.load_hub import load_hub_config
-
-    loaded = load_hub_config(args.config, os.environ)
     from agent.lean_start import start_lean
 
     start_lean(os.environ)
+    from agent.config.load_hub import load_hub_config
+
+    loaded = load_hub_config(args.config, os.environ)
     from agent.hub_app import run_hub
     from agent.logs import configure_logs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
 __all__ = ["MASK", "complaint", "did_you_mean", "is_secret", "masked", "shown"]
@@ -58,6 +57,8 @@ def shown(key: str, value: Any) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for a name that does not exist: the nearest one, else all of them."""
+    from difflib import get_close_matches
+
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     if close:

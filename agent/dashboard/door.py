@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -64,6 +63,8 @@ def handshake_problem(headers: Mapping[str, str], subprotocols: Collection[str])
 
 def response(answer: Answer, wall_ns: int) -> Response:
     """The answer with its headers; `wall_ns`, UTC nanoseconds, lets a page read times by this end's clock."""
+    from email.utils import formatdate
+
     headers = Headers(
         [
             ("Content-Type", answer.content_type),

@@ -20,10 +20,29 @@ def test_a_daemon_starts_without_what_draws_pictures_which_can_still_be_imported
     assert done.stdout.splitlines() == ["False False 1", "rich"]
 
 
+PUT_OFF = """
+import os, sys
+from agent.lean_start import start_lean
+start_lean(os.environ)
+import msgspec.json, numpy, websockets.asyncio.client
+heavy = ("email.message", "http.client")
+print([name for name in heavy if name in sys.modules])
+import importlib.metadata, urllib.request
+print(importlib.metadata.version("websockets") == websockets.__version__, callable(urllib.request.getproxies))
+print([name for name in heavy if name in sys.modules])
+print(msgspec.json.schema(int))
+"""
+
+
+def test_what_others_import_in_vain_is_loaded_at_its_first_use():
+    done = subprocess.run([sys.executable, "-c", PUT_OFF], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "True True", "['email.message', 'http.client']", "{'type': 'integer'}"]
+
+
 HEAPS = """
 import ctypes, os, threading
-from agent.lean_start import share_one_heap
-share_one_heap(os.environ)
+from agent.lean_start import keep_heap_small
+keep_heap_small(os.environ)
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 gate = threading.Barrier(5)
@@ -39,7 +58,7 @@ libc.fflush(None)
 
 
 @pytest.mark.parametrize(("setting", "is_one"), [({}, True), ({"MALLOC_ARENA_MAX": "8"}, False)])
-def test_threads_share_one_heap_unless_the_user_said_otherwise(setting, is_one):
+def test_threads_keep_heap_small_unless_the_user_said_otherwise(setting, is_one):
     environ = {key: value for key, value in os.environ.items() if key != "MALLOC_ARENA_MAX"} | setting
     done = subprocess.run([sys.executable, "-c", HEAPS], capture_output=True, text=True, check=True, env=environ)
     assert (done.stdout.count("<heap nr=") == 1) is is_one

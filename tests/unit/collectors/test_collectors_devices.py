@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -159,20 +160,46 @@ class FakeSensors:
         raise OSError("odd driver")
 
 
-async def test_sensors_are_asked_seldom_where_there_are_none(collector_context):
-    sensors, fake = Sensors(None, collector_context), FakeSensors()
+def sensors_that_ask(fake, root, context):
+    """The collector of a host that lists a device, with something else for psutil."""
+    sensors = Sensors(None, context, Path(write(root, {"hwmon/hwmon0/name": "coretemp"})))
     sensors._psutil = fake
+    return sensors
+
+
+async def test_sensors_are_asked_seldom_where_there_are_none(tmp_path, collector_context):
+    fake = FakeSensors()
+    sensors = sensors_that_ask(fake, tmp_path, collector_context)
     for _ in range(61):
         assert (await collect(sensors)).samples == []
     assert fake.asked == 2
 
 
-async def test_sensors_without_a_label_are_numbered(collector_context):
-    sensors, fake = Sensors(None, collector_context), FakeSensors()
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists them in folders")
+async def test_psutil_is_not_asked_where_no_device_is_listed(tmp_path, collector_context):
+    fake = FakeSensors()
+    sensors = Sensors(None, collector_context, tmp_path)
+    sensors._psutil = fake
+    assert (await collect(sensors)).samples == []
+    assert fake.asked == 0
+
+
+async def test_a_device_that_comes_later_is_seen_within_a_minute_of_ticks(tmp_path, collector_context):
+    sensors = Sensors(None, collector_context, tmp_path)
+    await collect(sensors)
+    fake = sensors._psutil = FakeSensors()
+    fake.temperatures = {"coretemp": [SimpleNamespace(label="", current=47.0)]}
+    write(tmp_path, {"hwmon/hwmon0/name": "coretemp"})
+    seen = [len((await collect(sensors)).samples) for _ in range(60)]
+    assert seen == [0] * 59 + [1]
+
+
+async def test_sensors_without_a_label_are_numbered(tmp_path, collector_context):
+    fake = FakeSensors()
     fake.temperatures = {
         "coretemp": [SimpleNamespace(label="", current=47.0), SimpleNamespace(label="Core 1", current=45.0)]
     }
-    sensors._psutil = fake
+    sensors = sensors_that_ask(fake, tmp_path, collector_context)
     assert (await collect(sensors)).values == {
         'sensor_temperature_celsius{chip="coretemp",sensor="0"}': 47.0,
         'sensor_temperature_celsius{chip="coretemp",sensor="Core 1"}': 45.0,
