@@ -172,7 +172,8 @@ def test_a_gap_says_what_was_sampled_and_when() -> None:
     buffer = BatchBuffer("hub", BufferSettings(max_points=1000), Newest(), clock=clock)
     made = fill(buffer, clock, 200)
     gap = buffer.take(1, 10**9)[0]
-    assert gap == Gap(made[0].time_ns, gap.to_ns, buffer.counts().dropped["sampled"], "sampled")
+    dropped = buffer.counts().dropped["sampled"]
+    assert gap == Gap(made[0].time_ns, gap.to_ns, dropped, "sampled", {"normal": dropped})
     assert made[0].time_ns < gap.to_ns < made[-1].time_ns
 
 
@@ -182,7 +183,7 @@ def test_old_points_expire() -> None:
     made = fill(buffer, clock, 100)
     gap, *kept = buffer.take(1000, 10**9)
     assert times(kept)[0] == made[40].monotonic_s
-    assert gap == Gap(made[0].time_ns, made[39].time_ns, 400, "expired")
+    assert gap == Gap(made[0].time_ns, made[39].time_ns, 400, "expired", {"normal": 400})
     assert buffer.counts().dropped == {"expired": 400}
 
 
@@ -209,7 +210,7 @@ def test_discarded_records_are_counted_by_reason_and_their_gap_is_sent() -> None
     made = fill(buffer, clock, 3)
     buffer.discard(buffer.take(2, 10**9), "refused")
     gap = buffer.take(1, 10**9)
-    assert gap == [Gap(made[0].time_ns, made[1].time_ns, 20, "refused")]
+    assert gap == [Gap(made[0].time_ns, made[1].time_ns, 20, "refused", {"normal": 20})]
     buffer.discard(gap, "refused")
     assert times(buffer.take(10, 10**9)) == [made[2].monotonic_s]
 
