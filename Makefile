@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help man axe demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer pictures
+.PHONY: help man axe coverage demo test test-faults test-system lint fuzz clean install uninstall deb dist mutate bench-agent bench-buffer bench-collectors bench-detect bench-forecast bench-hub bench-resilience bench-sampling bench-transformer pictures
 
 help:
 	@grep -hE '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -88,6 +88,12 @@ bench-hub: $(VENV)/run.stamp
 ## make bench-collectors   what each collector costs a tick
 bench-collectors: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/collectors_cost.py
+
+## make coverage   branches of agent/resilience that its own tests do not reach; there should be none
+coverage: $(VENV)/dev.stamp
+	@mkdir -p build
+	@$(BIN)/python -m coverage run --data-file=build/coverage --source=agent.resilience -m pytest -q -n 0 tests/unit/resilience
+	@$(BIN)/python -m coverage report --data-file=build/coverage --skip-covered --show-missing --fail-under=100
 
 ## make mutate     how many defects put into the breaker its tests find; SHORT=1 tries a fixed sample, under a minute
 mutate: $(VENV)/dev.stamp

@@ -20,6 +20,7 @@ from agent.resilience.control import AdaptiveRate
 from agent.resilience.item_buffer import BufferFull, ItemBuffer
 from agent.resilience.item_store import ItemStore
 from agent.resilience.load_control import LoadControl
+from agent.resilience.plain_store import PlainStore
 from agent.resilience.sampler_guard import Newest, SamplerGuard
 from agent.testing.clock import FakeClock
 
@@ -146,6 +147,32 @@ def test_an_empty_store_has_nothing_to_thin_out():
     assert ItemStore().compact(guard, 10, 10).points == 0
     assert ItemStore().compact_more(guard).points == 0
     assert BatchStore().compact(guard, 10, 10).points == 0
+    assert PlainStore().compact_more(guard).points == 0
+
+
+def test_there_is_room_until_the_bound_whatever_then_gives_way():
+    buffer = ItemBuffer(BufferSettings(max_points=2, overflow=Overflow.DROP_OLDEST), clock=FakeClock())
+    rooms = []
+    for item in "abc":
+        rooms.append(buffer.has_room(item))
+        buffer.put(item)
+    assert rooms == [True, True, False]
+    assert buffer.get(10) == ["b", "c"]
+
+
+def test_each_item_expires_when_its_own_time_is_up():
+    clock = FakeClock()
+    buffer = ItemBuffer(BufferSettings(max_age_s=60.0, overflow=Overflow.DROP_OLDEST), clock=clock)
+    for _ in range(3):
+        buffer.put("x")
+        clock.advance(25.0)
+    waiting = []
+    for _ in range(4):
+        buffer.expire()
+        waiting.append(len(buffer))
+        clock.advance(25.0)
+    assert waiting == [2, 1, 0, 0]
+    assert buffer.counts().dropped == {"expired": 3}
 
 
 def test_a_stretch_that_was_taken_meanwhile_costs_nothing():
