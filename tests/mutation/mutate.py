@@ -3,7 +3,7 @@
     python tests/mutation/mutate.py            all changes, some minutes
     python tests/mutation/mutate.py --short    a fixed sample, some two minutes
 
-Exit code 0 when at least 95 % of the changes were noticed, 85 % of the sample. A change that makes the
+Exit code 0 when at least 95 % of the changes were noticed, 90 % of the sample. A change that makes the
 tests hang counts as noticed: when they take three times as long as on the unchanged program.
 """
 
@@ -52,8 +52,9 @@ LAST = ("machine", "threads")
 """The slow ones come last."""
 
 NOTICED_GOAL = 0.95
-SAMPLE_GOAL = 0.85
-"""Of some 45, one share in a hundred falls below this by chance alone when 95 % of all are noticed."""
+SAMPLE_GOAL = 0.90
+"""Of samples of some 45, fewer than one in a hundred falls below this by chance while 97.4 % of all are noticed, as they are. What
+is not makes no difference: `<=` for `<` where the slow way round comes to the same, or a nanosecond."""
 MIN_TIME_LIMIT_S = 20.0
 
 
