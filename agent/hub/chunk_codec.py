@@ -80,13 +80,22 @@ def decode(blob: bytes, wanted: Sequence[int] | None = None) -> Chunk:
     stored = _DECODER.decode(data)
     ids = np.cumsum(_words(_planes(stored.ids)).view(np.int64)).astype(np.uint32)
     times = np.cumsum(np.cumsum(_words(_planes(stored.times)).view(np.int64)))
-    series = np.arange(len(ids)) if wanted is None else np.flatnonzero(np.isin(ids, np.array(wanted, np.uint32)))
+    series = np.arange(len(ids)) if wanted is None else _places(ids, wanted)
     columns = {}
     for name, blocks in stored.columns.items():
         changes = _read(blocks, series, len(ids), len(times))
         digits = stored.digits.get(name)
         columns[name] = _values(changes, None if digits is None else np.frombuffer(digits, np.uint8)[series])
     return Chunk(ids[series], times, columns)
+
+
+def _places(ids: NDArray[np.uint32], wanted: Sequence[int]) -> NDArray[np.intp]:
+    """Where those of the wanted series stand that are there; ids are rising."""
+    sought = np.unique(np.array(wanted, np.uint32))
+    places = np.searchsorted(ids, sought)
+    is_there = places < len(ids)
+    is_there[is_there] = ids[places[is_there]] == sought[is_there]
+    return places[is_there]
 
 
 def _filled(chunk: Chunk, name: str) -> Floats:
