@@ -47,8 +47,9 @@ def fill(folder: Path, agents: int, series: int, minutes: int) -> int:
     """Write the time before now as the hub would have, minute by minute with its upkeep; how many points."""
     import numpy as np
 
+    from agent.hub.records import BatchWrite, Registration, SeriesWrite
     from agent.hub.sqlite_store import SqliteStore
-    from agent.hub.store import BatchWrite, Limits, Registration, SeriesWrite
+    from agent.hub.store import Limits
 
     store = SqliteStore(folder / "hub.sqlite3")
     start_ns = time.time_ns() - minutes * 60 * 10**9

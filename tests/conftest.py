@@ -7,6 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile(
+    "untimed", deadline=None
+)  # how long an example takes says nothing on a machine that does other work too
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hub.store import BatchWrite
+from agent.hub.records import BatchWrite
 
 __all__ = ["Chunk", "chunk_of", "join"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from agent.hub.store import Appended, BatchWrite, Write
+from agent.hub.records import Appended, BatchWrite, Write
 
 __all__ = ["HubCounters"]
 

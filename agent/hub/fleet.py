@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.hub.store import AgentRow, Appended, BatchWrite, Registered, Registration, Write
+from agent.hub.records import AgentRow, Appended, BatchWrite, Registered, Registration, Write
 from agent.model import PointFlag
 from agent.protocol.codec import unpack_floats, unpack_ids
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from agent.dashboard.answers import BadQuery, Query, number
 
 if TYPE_CHECKING:
-    from agent.hub.store import Points, StoreReader
+    from agent.hub.records import Points
+    from agent.hub.store import StoreReader
 
 __all__ = ["horizon_of", "stored_forecast"]
 

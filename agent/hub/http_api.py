@@ -14,8 +14,9 @@ from agent.clock import Clock
 from agent.dashboard.answers import TEXT, Answer, BadQuery, Query, json_answer, number, page, span_ns
 from agent.hub.fleet import Fleet, FleetAgent
 from agent.hub.forecasting import horizon_of, stored_forecast
+from agent.hub.records import EventRow
 from agent.hub.series_queries import SeriesQueries
-from agent.hub.store import EventRow, StoreReader, TooManyPoints
+from agent.hub.store import StoreReader, TooManyPoints
 
 __all__ = ["HttpApi"]
 

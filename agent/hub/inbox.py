@@ -15,7 +15,7 @@ from agent.errors import ProtocolError
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import FleetAgent
 from agent.hub.quota import AgentQuota
-from agent.hub.store import Appended, BatchWrite, EventWrite, Registered, SeriesWrite, Write
+from agent.hub.records import Appended, BatchWrite, EventWrite, Registered, SeriesWrite, Write
 from agent.hub.writer import Writer
 from agent.protocol.close_codes import CloseCode
 from agent.protocol.codec import Frame, unpack_ids

@@ -19,7 +19,8 @@ from agent.hub.fleet import Fleet, FleetAgent
 from agent.hub.identity import Identity
 from agent.hub.inbox import Inbox
 from agent.hub.quota import AgentQuota, PointAllowance, SeriesQuota
-from agent.hub.store import Registration, StoreError, Write
+from agent.hub.records import Registration, Write
+from agent.hub.store import StoreError
 from agent.hub.writer import Writer
 from agent.protocol.close_codes import CloseCode
 from agent.protocol.codec import SUBPROTOCOLS, Codec, Frame

@@ -9,7 +9,7 @@ import msgspec
 from agent.dashboard.live_pages import LivePages, tick_message
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet, FleetAgent
-from agent.hub.store import BatchWrite, EventWrite, Write
+from agent.hub.records import BatchWrite, EventWrite, Write
 
 __all__ = ["Live"]
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from agent.dashboard.answers import BadQuery
 from agent.hub.fleet import FleetAgent
+from agent.hub.records import Points, SeriesRow, Stretches
 from agent.hub.statistics import Statistics, of_points, of_stretches
-from agent.hub.store import Points, SeriesRow, StoreReader, Stretches
+from agent.hub.store import StoreReader
 from agent.hub.ways import known_bounds, methods_of
 from agent.protocol.codec import unpack_floats, unpack_ids
 

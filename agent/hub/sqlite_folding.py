@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from agent.hub.chunk import chunk_of
+from agent.hub.records import BatchWrite
 from agent.hub.sqlite_chunks import POINT
 from agent.hub.sqlite_parts import Part
 from agent.hub.sqlite_steps import Steps
-from agent.hub.store import BatchWrite
 
 __all__ = ["BATCH_COLUMNS", "Folding", "batch_of"]
 

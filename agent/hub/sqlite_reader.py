@@ -13,13 +13,14 @@ import numpy as np
 
 from agent.hub.chunk import Chunk, chunk_of, join
 from agent.hub.chunk_codec import ChunkDamaged, decode
+from agent.hub.records import AgentRow, BatchWrite, EventRow, Points, SeriesRow, Stretches
 from agent.hub.rollup import COLUMNS, completed, rolled_up
 from agent.hub.sqlite_chunks import HOUR, MINUTE, POINT, Level, chunks_between, purged_step
 from agent.hub.sqlite_folding import BATCH_COLUMNS, batch_of
 from agent.hub.sqlite_parts import PartKind, parts_in
 from agent.hub.sqlite_rescue import parts_folder
 from agent.hub.sqlite_schema import has_tables, is_damage, open_for_reading
-from agent.hub.store import AgentRow, BatchWrite, EventRow, Points, SeriesRow, Stretches, TooManyPoints
+from agent.hub.store import TooManyPoints
 
 __all__ = ["SqliteReader"]
 

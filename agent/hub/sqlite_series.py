@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 
-from agent.hub.store import SeriesWrite
+from agent.hub.records import SeriesWrite
 
 __all__ = ["define_series", "json_text"]
 

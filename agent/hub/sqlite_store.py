@@ -8,21 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.hub.records import Appended, BatchWrite, EventWrite, Registered, Registration, SeriesWrite, Write
 from agent.hub.sqlite_rescue import open_store
 from agent.hub.sqlite_series import define_series, json_text
 from agent.hub.sqlite_upkeep import Upkeep
-from agent.hub.store import (
-    Appended,
-    BatchWrite,
-    EventWrite,
-    Limits,
-    Registered,
-    Registration,
-    SeriesWrite,
-    StoreError,
-    Upkept,
-    Write,
-)
+from agent.hub.store import Limits, StoreError, Upkept
 
 __all__ = ["SqliteStore"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hub.store import Points
+from agent.hub.records import Points
 from agent.hub.ways import BY_WEIGHT, known_bounds, methods_of, ways_between
 
 __all__ = ["Statistics", "of_points", "of_stretches"]

@@ -10,21 +10,9 @@ from typing import cast
 import numpy as np
 import pytest
 
+from agent.hub.records import Appended, BatchWrite, EventWrite, Points, Registered, Registration, SeriesWrite, Stretches
 from agent.hub.statistics import of_points, of_stretches
-from agent.hub.store import (
-    Appended,
-    BatchWrite,
-    EventWrite,
-    Limits,
-    Points,
-    Registered,
-    Registration,
-    SeriesWrite,
-    Store,
-    StoreReader,
-    Stretches,
-    TooManyPoints,
-)
+from agent.hub.store import Limits, Store, StoreReader, TooManyPoints
 from agent.model import PointFlag
 
 __all__ = ["DAY_S", "START_NS", "OpenedStore", "StoreSuite"]

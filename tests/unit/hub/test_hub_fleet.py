@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from agent.hub.fleet import HEALTH_SERIES, FleetAgent
-from agent.hub.store import AgentRow, BatchWrite
+from agent.hub.records import AgentRow, BatchWrite
 from agent.model import PointFlag
 
 

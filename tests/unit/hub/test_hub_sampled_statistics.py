@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.contracts import Block
+from agent.hub.records import Points
 from agent.hub.statistics import of_points
-from agent.hub.store import Points
 from agent.model import PointFlag
 from agent.numeric.compaction import compact
 from agent.resilience.line_bounds import line_bounds, rounded_up

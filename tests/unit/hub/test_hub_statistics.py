@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hub.chunk import Chunk
+from agent.hub.records import Points
 from agent.hub.rollup import COLUMNS, rolled_up
 from agent.hub.statistics import of_points, of_stretches
-from agent.hub.store import Points
 
 S = 10**9
 VALUES = st.floats(-1e6, 1e6, allow_subnormal=False)

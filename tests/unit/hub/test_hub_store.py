@@ -10,12 +10,13 @@ import pytest
 from agent.errors import ConfigError
 from agent.hub import sqlite_compaction
 from agent.hub.chunk import Chunk
+from agent.hub.records import Appended, SeriesWrite
 from agent.hub.rollup import rolled_up
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.state_folder import StateFolder
 from agent.hub.statistics import of_stretches
-from agent.hub.store import Appended, Limits, SeriesWrite, StoreError
+from agent.hub.store import Limits, StoreError
 from agent.testing.store_suite import START_NS, OpenedStore, StoreSuite
 
 

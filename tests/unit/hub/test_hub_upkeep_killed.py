@@ -13,10 +13,11 @@ import pytest
 from upkeep_scenario import FIRST_LOST, LATER_S, LIMITS, ROUNDS, open_traced, play, records_of
 
 from agent.hub import sqlite_parts, sqlite_schema
+from agent.hub.records import Appended
 from agent.hub.sqlite_backup import back_up
 from agent.hub.sqlite_reader import SqliteReader
 from agent.hub.sqlite_store import SqliteStore
-from agent.hub.store import Appended, StoreError
+from agent.hub.store import StoreError
 from agent.testing.store_suite import START_NS, OpenedStore
 
 pytestmark = pytest.mark.timeout(180)
