@@ -3,6 +3,7 @@
 import { arrange, h, setData, setText } from "./dom.js";
 import { clock, plural, value } from "./format.js";
 import { AHEAD_RATIO, withForecast } from "./chart_forecast.js";
+import { keptWords } from "./chart_kept.js";
 import { chartOptions } from "./chart_options.js";
 import { compareNames, lineNames } from "./naming.js";
 
@@ -18,6 +19,7 @@ export class ChartCard {
   #now = h("span", { class: "chart-now" });
   #note = h("span", { class: "chart-note" });
   #legend = h("ul", { class: "legend" });
+  #kept = h("p", { class: "chart-kept" });
   #items = [];
   #lines = [];
   #drawnKey = "";
@@ -38,6 +40,7 @@ export class ChartCard {
       h("header", {}, h("h4", { title: model.name }, model.name), this.#note, this.#now),
       this.#plotBox,
       this.#legend,
+      this.#kept,
     );
   }
 
@@ -92,6 +95,7 @@ export class ChartCard {
     const anomalies = this.#lines.reduce((sum, line) => sum + line.anomalies.size, 0);
     const notes = [all > this.#lines.length ? `top ${MAX_LINES} of ${all}` : "", anomalies ? plural(anomalies, "anomaly", "anomalies") : ""];
     setText(this.#note, notes.filter(Boolean).join(" · "));
+    setText(this.#kept, keptWords(this.#lines, this.model.kind === "counter" ? null : this.model.unit));
     setData(this.root, "anomalies", anomalies);
   }
 
@@ -121,6 +125,7 @@ export class ChartCard {
       theme,
       range_s: () => this.#range_s(),
       lines: this.#lines,
+      hasBounds: this.model.kind !== "counter",
       hasForecast: this.#hasForecast,
       onCursor: (index) => this.#pointAt(index),
     });

@@ -13,6 +13,8 @@ const SAME_TIME_S = 1e-3;
  * @property {number|undefined} last Newest value.
  * @property {number} lastTime When that was, unix seconds; -Infinity before the first value.
  * @property {Set<number>} anomalies Times of the model at which this line stood out.
+ * @property {Map<number, import("./chart_kept.js").Kept>} kept By time of the model, points that stand for others or are followed by them.
+ * @property {Set<string>} methods How those were kept.
  */
 
 export class ChartModel {
@@ -43,15 +45,16 @@ export class ChartModel {
   }
 
   /** Put one value in its place; order and repetition do not matter. */
-  add(time, series, value, isAnomalous = false) {
+  add(time, series, value, isAnomalous = false, kept = undefined) {
     const row = this.#row(time);
     const line = this.line(series);
     line.values[row] = value;
     if (isAnomalous) line.anomalies.add(this.times[row]);
+    if (kept) line.kept.set(this.times[row], kept);
     if (time >= line.lastTime) Object.assign(line, { last: value, lastTime: time });
   }
 
-  /** Put history under what is there already. @param {{series: string, times: number[], values: number[]}[]} results */
+  /** Put history under what is there already. @param {Object[]} results As the hub gives them: series, times, values and more. */
   addHistory(results) {
     const times = this.times;
     const before = this.lines.map((line) => ({ series: line.series, times, values: line.values }));
@@ -60,11 +63,14 @@ export class ChartModel {
     for (const result of [...results, ...before]) this.#addAll(result);
   }
 
-  #addAll({ series, times, values, anomalies = [] }) {
+  #addAll({ series, times, values, anomalies = [], methods = [], weights = [], bounds = [] }) {
     const marked = new Set(anomalies);
     times.forEach((time, at) => {
-      if (values[at] !== undefined && values[at] !== null) this.add(time, series, values[at], marked.has(time));
+      if (values[at] === undefined || values[at] === null) return;
+      const isWhole = bounds[at] === undefined || (weights[at] <= 1 && bounds[at] === 0);
+      this.add(time, series, values[at], marked.has(time), isWhole ? undefined : { weight: weights[at], bound: bounds[at] });
     });
+    for (const method of methods) this.line(series).methods.add(method);
   }
 
   /** The line of a series, made when new. @returns {Line} */
@@ -72,7 +78,8 @@ export class ChartModel {
     let line = this.#lineBySeries.get(series);
     if (!line) {
       const { labels } = parseSeries(series);
-      line = { series, labels, values: new Array(this.times.length).fill(undefined), last: undefined, lastTime: -Infinity, anomalies: new Set() };
+      const values = new Array(this.times.length).fill(undefined);
+      line = { series, labels, values, last: undefined, lastTime: -Infinity, anomalies: new Set(), kept: new Map(), methods: new Set() };
       this.#lineBySeries.set(series, line);
       this.lines.push(line);
       this.version += 1;
@@ -89,6 +96,7 @@ export class ChartModel {
     for (const line of this.lines) {
       line.values.splice(0, rows);
       for (const time of line.anomalies) if (time < before_s) line.anomalies.delete(time);
+      for (const time of line.kept.keys()) if (time < before_s) line.kept.delete(time);
     }
     const gone = this.lines.filter((line) => line.lastTime < before_s);
     for (const line of gone) this.#lineBySeries.delete(line.series);

@@ -1,6 +1,7 @@
 /** How one chart is set up in uPlot. */
 
 import { drawAnomalies } from "./chart_anomalies.js";
+import { drawBounds } from "./chart_kept.js";
 import { forecastBands, forecastSeries } from "./chart_forecast.js";
 import { clock, value } from "./format.js";
 
@@ -28,10 +29,10 @@ export function valueRange(min, max, unit) {
 
 /**
  * @param {{width: number, height: number, unit: string, names: string[], colors: number[], theme: import("./chart_theme.js").ChartTheme,
- *   range_s: () => [number, number], onCursor: (index: number|null) => void, lines: import("./chart_model.js").Line[], hasForecast: boolean}} wanted
+ *   range_s: () => [number, number], onCursor: (index: number|null) => void, lines: import("./chart_model.js").Line[], hasBounds: boolean, hasForecast: boolean}} wanted
  * @returns {Object} Options of uPlot.
  */
-export function chartOptions({ width, height, unit, names, colors, theme, range_s, onCursor, lines, hasForecast }) {
+export function chartOptions({ width, height, unit, names, colors, theme, range_s, onCursor, lines, hasBounds, hasForecast }) {
   const axis = { stroke: theme.text, font: FONT, grid: { stroke: theme.grid, width: 1 }, ticks: { show: false } };
   return {
     width,
@@ -49,7 +50,11 @@ export function chartOptions({ width, height, unit, names, colors, theme, range_
     ],
     series: [{}, ...names.map((name, at) => lineOptions(name, colors[at], theme, names.length)), ...(hasForecast ? forecastSeries(theme) : [])],
     bands: hasForecast ? forecastBands(theme) : [],
-    hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)], draw: [(plot) => drawAnomalies(plot, lines, theme)] },
+    hooks: {
+      setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)],
+      drawAxes: hasBounds ? [(plot) => drawBounds(plot, lines, theme, colors)] : [],
+      draw: [(plot) => drawAnomalies(plot, lines, theme)],
+    },
   };
 }
 

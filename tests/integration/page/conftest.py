@@ -57,6 +57,7 @@ class ScriptedHub:
         self.events: list[dict[str, Any]] = []
         self.can: list[str] = []
         self.forecasts: dict[str, dict[str, list[float]]] = {}
+        self._kept: dict[tuple[str, str], dict[float, tuple[str, float, float | None]]] = {}
         self._anomalies: dict[tuple[str, str], list[float]] = {}
         self._kinds: dict[str, dict[str, dict[str, Any]]] = {}
         self._points: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
@@ -133,6 +134,10 @@ class ScriptedHub:
     def mark(self, agent: str, series: str, time_s: float) -> None:
         """Call a stored point anomalous."""
         self._anomalies.setdefault((agent, series), []).append(time_s)
+
+    def keep(self, agent: str, series: str, time_s: float, method: str, weight: float, bound: float | None) -> None:
+        """Let a stored point stand for others."""
+        self._kept.setdefault((agent, series), {})[time_s] = (method, weight, bound)
 
     async def tick(self, agent: str, time_s: float, values: dict[str, float], anomalies: tuple[str, ...] = ()) -> None:
         """Store points and pass them on to the pages that want them."""
@@ -222,7 +227,10 @@ class ScriptedHub:
         ]
         times, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         anomalies = [time_s for time_s in self._anomalies.get((agent, series["series"]), []) if time_s in times]
-        found = {"times": times, "values": values, "anomalies": anomalies}
+        found: dict[str, Any] = {"times": times, "values": values, "anomalies": anomalies}
+        if kept := self._kept.get((agent, series["series"])):
+            methods, weights, bounds = zip(*(kept.get(time_s, ("", 1.0, 0.0)) for time_s in times), strict=True)
+            found |= {"methods": sorted(set(methods) - {""}), "weights": weights, "bounds": bounds}
         return {"series": series["series"], "labels": series["labels"], **found}
 
 

@@ -86,6 +86,44 @@ async def test_label_sets_of_one_name_are_lines_of_one_chart_and_unknown_names_f
         await watched.wait_for("() => document.querySelector('[data-group=quagga] [data-name=quagga_hooves]') !== null")
 
 
+INKED = """(name) => {
+  const canvas = document.querySelector(`[data-name=${name}] canvas`);
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let count = 0;
+  for (let at = 3; at < pixels.length; at += 4) count += pixels[at] > 0;
+  return count;
+}"""
+
+
+async def test_points_that_stand_for_others_say_how_they_were_kept_and_how_far_off_the_others_are(hub, open_page):
+    now_s = int(time.time())
+    hub.add_agent(NAME)
+    names = ("cpu_used_ratio", "cpu_busy_ratio", "cpu_guest_ratio", "cpu_switches")
+    for name in names:
+        hub.define(NAME, name, "ratio" if name.endswith("ratio") else "", "counter" if name == names[3] else "gauge")
+    for ago in range(60, 0, -3):
+        hub.store(NAME, now_s - ago, dict.fromkeys(names, 0.2 + ago / 1000))
+        hub.keep(NAME, names[0], now_s - ago, "shape", 3.0, 0.05)
+        hub.keep(NAME, names[1], now_s - ago, "drawn", 4.0, None)
+        hub.keep(NAME, names[3], now_s - ago, "shape", 2.0, 0.5)
+    note = "[data-testid=chart][data-name={}] .chart-kept"
+    async with open_page(f"{hub.url}#/host/{NAME}") as watched:
+        await watched.wait_for(HAS_TEXT, [note.format(names[3]), "points"])
+        notes = [await watched.page.inner_text(note.format(name)) for name in names]
+        assert notes == [
+            "20 of 60 points kept for the shape; the others at most 5 % off the line",
+            "20 of 80 points kept by chance; how far off the others were is not known",
+            "",
+            "20 of 40 points kept for the shape",
+        ]
+        banded, unknown, whole = [await watched.page.evaluate(INKED, name) for name in names[:3]]
+        assert banded > 1.1 * whole, "a band above and below the line"
+        assert unknown == whole, "and none where nothing is known"
+        await hub.tick(NAME, now_s + 400, {names[0]: 0.5})
+        await watched.wait_for("(s) => document.querySelector(s).textContent === ''", note.format(names[0]))
+        assert watched.complaints == []
+
+
 async def test_a_gap_in_the_points_is_a_gap_in_the_picture(hub, open_page):
     with_history(hub, seconds=100, gap=range(40, 60))
     async with open_page(f"{hub.url}#/host/{NAME}?window=120") as watched:

@@ -232,3 +232,32 @@ async def test_points_and_drops_a_second_are_what_came_between_two_lists(hub, op
       return [points_per_s, dropped_per_s];
     })()"""
     assert await in_page(open_page, hub, "store", body) == [200, 2]
+
+
+async def test_a_way_has_a_band_where_its_bound_is_known_and_the_line_is_not_broken(hub, open_page):
+    body = """(() => {
+      const bounds = [[2, 0.5], [3, null], [4, 0.5], [6, 0.25], [9, 0.5]];
+      const kept = new Map(bounds.map(([time, bound]) => [time, { weight: 2, bound }]));
+      const ways = m.boundedWays([1, 2, 3, 4, 5, 6, 7, 8, 9], [5, 6, 7, 8, undefined, 9, 9, null, 9], kept);
+      return [ways.map(({ from, to, bound }) => [from, to, bound]), m.boundedWays([1], [1], new Map())];
+    })()"""
+    ways, none = await in_page(open_page, hub, "chart_kept", body)
+    assert ways == [[[1, 5], [2, 6], 0.5], [[4, 8], [6, 9], 0.25]]
+    assert none == []
+
+
+async def test_how_points_were_kept_is_told_of_all_lines_together(hub, open_page):
+    body = """(() => {
+      const line = (values, kept, methods) => ({ values, kept: new Map(kept), methods: new Set(methods) });
+      const whole = line([1, 2], [], []);
+      const shape = line([1, undefined, 3], [[1, { weight: 4, bound: 0.5 }], [3, { weight: 1, bound: null }]], ["shape"]);
+      const other = line([1], [[1, { weight: 10, bound: 2 }]], ["merged", "drawn"]);
+      const silent = line([1], [[1, { weight: 3, bound: null }]], []);
+      return [[whole], [whole, shape], [shape, other], [silent]].map((lines) => m.keptWords(lines, "s"));
+    })()"""
+    assert await in_page(open_page, hub, "chart_kept", body) == [
+        "",
+        "2 of 5 points kept for the shape; the others at most 500 ms off the line, where that is known",
+        "3 of 15 points kept for the shape, by chance, as means; the others at most 2 s off the line, where that is known",
+        "1 of 3 points kept; how far off the others were is not known",
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 from hub_support import HubProcess, RunningHub, SinkStage
 
 from agent.errors import RetryableDelivery
-from agent.model import Batch, Event, Kind, Level, Series
+from agent.model import Batch, Event, Kind, Level, PointFlag, Series
 from agent.resilience.breaker import Breaker, BreakerSettings, CircuitState
 from agent.testing.clock import FakeClock
 
@@ -55,6 +55,15 @@ class Feed:
             records.insert(0, Event(at_ns, KIND[change], TARGET, Level.WARNING, {"to": change.name}))
         await self._deliver(records)
         self._seq += len(records)
+
+    async def thinned(self, weight: float, bound: float) -> None:
+        """A point that stands for so many seconds of the host's life."""
+        self._time_s += weight
+        value = np.array([random.Random(self._seq).random()])
+        flags, weights = np.array([PointFlag.SHAPED.value], np.uint8), np.array([weight])
+        at_ns, ids, bounds = round(self._time_s * 1e9), np.array([1], np.uint32), np.array([bound], np.float32)
+        await self._deliver([Batch(at_ns, 0.0, ids, value, flags, weights, bounds)])
+        self._seq += 1
 
     async def _deliver(self, records) -> None:
         """Until the hub has it, as a sender does."""
@@ -132,3 +141,16 @@ async def test_a_killed_hub_is_missed_and_found_again_with_everything_it_had(tmp
                 await watched.wait_for(POINTS_ARE, [CHART, 7])
                 assert await watched.page.is_hidden("[data-testid=banner]")
                 await feed.close()
+
+
+async def test_what_an_agent_thinned_out_is_told_under_its_chart(tmp_path, open_page):
+    async with RunningHub(tmp_path / "hub") as hub:
+        feed = Feed(hub.url)
+        for _ in range(5):
+            await feed.thinned(4.0, 0.25)
+        async with open_page(f"{hub.page}#/host/{NAME}") as watched:
+            await open_chart(watched, 5)
+            assert await watched.page.inner_text(f"{CHART} .chart-kept") == (
+                "5 of 20 points kept for the shape; the others at most 25 % off the line"
+            )
+        await feed.close()
