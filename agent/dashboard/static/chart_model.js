@@ -108,7 +108,7 @@ export class ChartModel {
   /** Rows as uPlot takes them. @param {Line[]} lines Those to draw. */
   rows(lines) {
     const columns = lines.map((line) => (this.kind === "counter" ? perSecond(this.times, line.values) : line.values));
-    return withGaps(this.times, columns);
+    return withGaps(this.times, columns, lines.map((line) => line.kept));
   }
 
   /** How much a counter's line grew within the window. @param {Line} line */

@@ -23,16 +23,17 @@ export function gapLimit_s(times) {
 }
 
 /**
- * Rows for a chart, with breaks where a line has no points for too long.
+ * Rows for a chart, with breaks where a line has no points for too long. Between points that stand for others, that is longer.
  * @param {number[]} times Unix seconds, rising.
  * @param {(number|undefined)[][]} columns One per line; undefined = this line has no point at that time.
+ * @param {Map<number, import("./chart_kept.js").Kept>[]} kepts One per line, by time, of the points that stand for others.
  * @returns {[number[], ...(number|null|undefined)[][]]} null breaks a line, undefined does not.
  */
-export function withGaps(times, columns) {
+export function withGaps(times, columns, kepts = []) {
   const limit_s = gapLimit_s(times);
   const rows = breakRows(times, limit_s);
   const outTimes = rows.map((row) => (row < 0 ? times[-row - 1] + limit_s / GAP_INTERVALS : times[row]));
-  return [outTimes, ...columns.map((column) => broken(rows, outTimes, column, limit_s))];
+  return [outTimes, ...columns.map((column, at) => broken(rows, outTimes, column, limit_s, kepts[at] ?? new Map()))];
 }
 
 /** Indices of the rows to draw; -(i + 1) stands for an empty row after row i. */
@@ -45,12 +46,14 @@ function breakRows(times, limit_s) {
   return rows;
 }
 
-function broken(rows, outTimes, column, limit_s) {
-  const out = rows.map((row) => (row < 0 ? null : column[row]));
+function broken(rows, outTimes, column, limit_s, kept) {
+  const out = rows.map((row) => (row < 0 ? undefined : column[row]));
+  const standsFor = (at) => kept.get(outTimes[at])?.weight ?? 1;
   let last = -1;
   for (let at = 0; at < out.length; at += 1) {
-    if (out[at] === null || out[at] === undefined) continue;
-    if (last >= 0 && at > last + 1 && outTimes[at] - outTimes[last] > limit_s) out[last + 1] = null;
+    if (out[at] === undefined) continue;
+    const reach_s = last < 0 ? Infinity : (limit_s * (standsFor(last) + standsFor(at))) / 2;
+    if (at > last + 1 && outTimes[at] - outTimes[last] > reach_s) out[last + 1] = null;
     last = at;
   }
   if (last >= 0 && last < out.length - 1 && outTimes.at(-1) - outTimes[last] > limit_s) out[last + 1] = null;

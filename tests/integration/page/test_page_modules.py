@@ -31,6 +31,18 @@ async def test_a_line_breaks_where_it_alone_has_no_points(hub, open_page):
     assert other == [5, "-", 5, None, "-", "-", 5, 5]
 
 
+async def test_a_line_goes_on_from_point_to_point_where_these_stand_for_what_lies_between(hub, open_page):
+    body = """(() => {
+      const kept = new Map([[3, { weight: 3, bound: 0 }], [10, { weight: 3, bound: 0 }]]);
+      const [times, thinned, whole] = m.withGaps([0, 1, 2, 3, 10, 11], [[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]], [kept]);
+      return [times, [thinned, whole].map((column) => column.map((value) => value === undefined ? "-" : value))];
+    })()"""
+    times, (thinned, whole) = await in_page(open_page, hub, "columns", body)
+    assert times == [0, 1, 2, 3, 4, 10, 11]
+    assert thinned == [1, 1, 1, 1, "-", 1, 1]
+    assert whole == [1, 1, 1, 1, None, 1, 1]
+
+
 async def test_a_running_total_becomes_growth_per_second_over_a_restart(hub, open_page):
     rates, grown = await in_page(
         open_page, hub, "columns", "[m.perSecond([0, 2, 3, 4], [10, 30, 5, 8]), m.growth([10, undefined, 30, 5, 8])]"
