@@ -198,7 +198,7 @@ class IngestLink:
     async def _welcome(self, hello: Hello, agent: FleetAgent) -> Inbox:
         ingest, config = self._ingest, self._ingest.config
         registration = Registration(hello.agent, hello.epoch, hello.agent_version, hello.labels, ingest.clock.wall_ns())
-        registered = await ingest.writer.submit(lambda store: store.register(registration))
+        registered = await ingest.writer.submit(lambda store: store.register(registration), owner=hello.agent)
         agent.begin(registration, registered)
         frame = self._session.welcome(
             registered.last_seq,

@@ -17,6 +17,8 @@ __all__ = ["BATCH_COLUMNS", "Folding", "batch_of"]
 BATCH_COLUMNS = "agent_id, epoch_id, seq, 0, time_ns, received_ns, ids, points, flags, weights, bounds"
 
 _STEP_ROWS = 1000
+_STEP_AGENTS = 50
+"""Each costs a chunk, and once its definitions, however few batches it sent; everything else waits for a step."""
 _STEP_BYTES = 4_194_304
 
 
@@ -41,11 +43,11 @@ class Folding:
         """Fold every batch that is there now; of each step how many."""
         agents = [row[0] for row in self._main.execute("SELECT DISTINCT agent_id FROM batch")]
         rows: list[tuple[int, BatchWrite]] = []
-        for agent_id in agents:
+        for number, agent_id in enumerate(agents, start=1):
             is_all = False
             while not is_all:
                 is_all = self._take_landed(agent_id, rows)
-                if not is_all or len(rows) >= _STEP_ROWS:
+                if not is_all or len(rows) >= _STEP_ROWS or number % _STEP_AGENTS == 0:
                     yield self._fold(rows, into)
                     rows.clear()
         if rows:

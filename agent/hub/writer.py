@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _GROUP_COUNT = 1000
 _GROUP_BYTES = 8_388_608
+_GROUP_S = 0.1
+"""When a fleet reconnects there is much to write, and nobody is answered before the commit."""
 _GATHER_S = 0.01
 
 
@@ -40,6 +42,7 @@ class WriterStats:
 class _Job:
     function: Callable[[Store], Any]
     size_bytes: int
+    owner: Hashable
     done: asyncio.Future[Any]
 
 
@@ -53,9 +56,17 @@ class _Queue:
     def __len__(self) -> int:
         return self._count
 
-    def put(self, owner: Hashable, job: _Job) -> None:
-        self._lines.setdefault(owner, deque()).append(job)
+    def put(self, job: _Job) -> None:
+        self._lines.setdefault(job.owner, deque()).append(job)
         self._count += 1
+
+    def put_back(self, jobs: Sequence[_Job]) -> None:
+        """Have these, which were taken last, before all others again."""
+        others, self._lines = self._lines, {}
+        for job in jobs:
+            self.put(job)
+        for owner, line in others.items():
+            self._lines.setdefault(owner, deque()).extend(line)
 
     def take(self, max_count: int, max_bytes: int) -> list[_Job]:
         """The next jobs, one at least; of each owner in the order in which they were put."""
@@ -96,6 +107,7 @@ class Writer:
         self._pending = _Queue()
         self._alone: deque[_Job] = deque()
         self._pending_bytes = 0
+        self._owed_s = 0.0
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
         self._is_idle = asyncio.Event()
@@ -117,7 +129,7 @@ class Writer:
             owner: Whose it is. Jobs of one owner run in the order in which they were submitted; owners take turns.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.put(owner, _Job(function, size_bytes, done))
+        self._pending.put(_Job(function, size_bytes, owner, done))
         self._pending_bytes += size_bytes
         if self._pending_bytes > self._max_pending_bytes:
             self._has_room.clear()
@@ -126,9 +138,9 @@ class Writer:
         return done
 
     def submit_alone(self, function: Callable[[Store], T]) -> asyncio.Future[T]:
-        """Run the function between two transactions; at most one such between any two."""
+        """Run the function between two transactions; while there is something to write, such take no longer in all than those."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._alone.append(_Job(function, 0, done))
+        self._alone.append(_Job(function, 0, None, done))
         self._is_idle.clear()
         self._has_work.set()
         return done
@@ -148,21 +160,33 @@ class Writer:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._has_work.wait()
             started_s = self._clock.monotonic_s()
-            if jobs := self._pending.take(_GROUP_COUNT, _GROUP_BYTES):
-                results = await loop.run_in_executor(self._executor, self._write, jobs)
-                self.stats.transactions += 1
-                self._note_health(next((result for result in results if isinstance(result, StoreError)), None))
-                self._settle(jobs, results)
-            if self._alone:
-                job = self._alone.popleft()
-                self._settle([job], [await loop.run_in_executor(self._executor, self._do_alone, job)])
+            job_count = await self._write_next()
+            written_s = self._clock.monotonic_s()
+            self._owed_s = max(0.0, self._owed_s - (written_s - started_s))
+            if self._alone and not (self._owed_s and self._pending):
+                await self._do_next_alone()
+                self._owed_s += self._clock.monotonic_s() - written_s
             self.stats.busy_s += self._clock.monotonic_s() - started_s
-            if len(jobs) > 1:
+            if job_count > 1:
                 await asyncio.sleep(_GATHER_S)
+
+    async def _write_next(self) -> int:
+        """Write the next transaction, if there is anything to write; how many jobs were meant for it."""
+        jobs = self._pending.take(_GROUP_COUNT, _GROUP_BYTES)
+        if jobs:
+            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._write, jobs)
+            self.stats.transactions += 1
+            self._note_health(next((result for result in results if isinstance(result, StoreError)), None))
+            self._pending.put_back(jobs[len(results) :])
+            self._settle(jobs[: len(results)], results)
+        return len(jobs)
+
+    async def _do_next_alone(self) -> None:
+        job = self._alone.popleft()
+        self._settle([job], [await asyncio.get_running_loop().run_in_executor(self._executor, self._do_alone, job)])
 
     def _do_alone(self, job: _Job) -> Any:
         try:
@@ -171,13 +195,20 @@ class Writer:
             return error
 
     def _write(self, jobs: list[_Job]) -> list[Any]:
+        """What the jobs came to, or as many of the first as a transaction has time for."""
+        results: list[Any] = []
+        until_s = self._clock.monotonic_s() + _GROUP_S
         try:
             with self._store.transaction():
-                return [job.function(self._store) for job in jobs]
+                for job in jobs:
+                    results.append(job.function(self._store))
+                    if self._clock.monotonic_s() > until_s:
+                        break
         except StoreError as error:
             return [error] * len(jobs)
         except Exception as error:  # noqa: BLE001 - a job's own fault must cost that job alone
             return [error] if len(jobs) == 1 else [self._write([job])[0] for job in jobs]
+        return results
 
     def _settle(self, jobs: list[_Job], results: list[Any]) -> None:
         self.stats.jobs += len(jobs)

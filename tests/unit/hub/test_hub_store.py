@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,17 @@ def test_folding_leaves_nothing_behind_in_the_main_file(opened):
     opened.append(*(opened.batch(seq, seq) for seq in range(1, 100)))
     opened.keep_up(200)
     assert opened.store._connection.execute("SELECT count(*) FROM batch").fetchone() == (0,)
+
+
+def test_no_step_of_upkeep_folds_a_whole_fleet(opened):
+    """Whatever it costs to fold one agent's batches, acknowledgements wait for a step."""
+    with opened.store.transaction():
+        for number in range(120):
+            ids = opened.register(f"web{number}", "e1")
+            opened.store.append(replace(opened.batch(1, number), agent_id=ids.agent_id, epoch_id=ids.epoch_id))
+    folded = [step.folded for step in opened.store.upkeep(START_NS + 200 * 10**9, Limits(1e9, 1e9))]
+    assert sum(folded) == 120
+    assert max(folded) <= 50
 
 
 def test_a_cell_ends_as_one_chunk(opened, tmp_path):

@@ -41,8 +41,9 @@ class Journal:
 class Running:
     def __init__(self, log, **keys) -> None:
         self.store = Journal()
+        self.clock = FakeClock()
         self._executor = ThreadPoolExecutor(1)
-        self.writer = Writer(self.store, self._executor, clock=FakeClock(), log=log, **keys)
+        self.writer = Writer(self.store, self._executor, clock=self.clock, log=log, **keys)
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.writer.run())
@@ -54,8 +55,12 @@ class Running:
         await asyncio.gather(self._task, return_exceptions=True)
         self._executor.shutdown()
 
-    def note(self, word: str, size_bytes: int = 0):
-        return self.writer.submit(lambda store: store.note(word), size_bytes)
+    def note(self, word: str, size_bytes: int = 0, *, owner: str = "", takes_s: float = 0.0):
+        def write(store: Journal) -> str:
+            self.clock.advance(takes_s)
+            return store.note(word)
+
+        return self.writer.submit(write, size_bytes, owner)
 
 
 @pytest.fixture
@@ -82,6 +87,44 @@ async def test_what_arrives_during_a_transaction_shares_the_next_one(log):
         await asyncio.gather(first, *rest)
         assert running.store.transactions == [["a"], ["b", "c", "d"]]
         assert running.writer.stats.jobs == 4
+
+
+async def test_a_transaction_ends_when_its_time_is_up_and_the_rest_keeps_its_order(log):
+    async with Running(log) as running:
+        slow = [running.note(word, owner=word[0], takes_s=0.06) for word in ("a1", "b1", "c1", "a2", "c2")]
+        assert await asyncio.gather(*slow) == ["A1", "B1", "C1", "A2", "C2"]
+        assert running.store.transactions == [["a1", "b1"], ["c1", "a2"], ["c2"]]
+        assert running.writer.stats.jobs == 5
+        assert running.writer.pending_count == 0
+
+
+async def test_what_had_no_time_any_more_comes_before_what_came_later(log):
+    async with Running(log) as running:
+        running.store.gate.clear()
+        slow = [running.note(word, owner=word[0], takes_s=1.0) for word in ("a1", "b1")]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        later = [running.note(word, owner=word[0]) for word in ("b2", "c1", "a2")]
+        running.store.gate.set()
+        await asyncio.gather(*slow, *later)
+        assert running.store.transactions == [["a1"], ["b1"], ["c1", "a2", "b2"]]
+
+
+async def test_what_runs_alone_takes_no_longer_than_what_is_written_meanwhile(log):
+    async with Running(log) as running:
+        order = []
+
+        def work(word, takes_s):
+            def do(_):
+                running.clock.advance(takes_s)
+                order.append(word)
+
+            return do
+
+        alone = [running.writer.submit_alone(work("alone", takes_s)) for takes_s in (0.5, 0.1, 0.1)]
+        writes = [running.writer.submit(work("write", 0.2)) for _ in range(6)]
+        await asyncio.gather(*alone, *writes)
+        assert order == ["write", "alone", "write", "write", "write", "alone", "write", "alone", "write"]
 
 
 async def test_after_a_shared_transaction_the_next_waits_for_more(log, monkeypatch):
