@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
+from goals import Goal
 
 from agent.clock import SystemClock
 from agent.model import Batch
@@ -142,6 +143,9 @@ def main() -> None:
     print(f"{'ns an item':40}{'put':>10}{'get(500)':>10}{'put / deque':>14}{'get / deque':>14}")
     for name, (put_ns, get_ns) in rows.items():
         print(f"{name:40}{put_ns:10.0f}{get_ns:10.0f}{put_ns / base[0]:14.2f}{get_ns / base[1]:14.2f}")
+    put_ns, get_ns = rows["ItemBuffer"]
+    print(Goal("ItemBuffer: put / deque", put_ns / base[0], 2.0))
+    print(Goal(f"ItemBuffer: get({GET}), ns an item", get_ns, 50))
 
 
 if __name__ == "__main__":

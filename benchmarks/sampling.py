@@ -18,8 +18,8 @@ Columns:
 The last two rows need no buffer: steered swinging doors, all series in one call a tick, each point decided as it comes. The first
 has the labelled series alone, the second says what a point costs where 200 series go through at once.
 
-At the end what is left of an outage in which only a fiftieth may stay: 50,000 points of 200 series with Zipf rates, 0.2 % of them
-critical, and a burst, through the daemon's buffer.
+At a tenth the goals stand below the table. At the end is what is left of an outage in which only a fiftieth may stay: 50,000
+points of 200 series with Zipf rates, 0.2 % of them critical, and a burst, through the daemon's buffer.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from goals import Goal
 
 from agent.builtin import BUILTIN, load_builtin
 from agent.clock import SystemClock
@@ -52,6 +53,7 @@ NEAR_RATIO = 0.1
 ROUNDS = 3
 MANY_SERIES = 200
 MANY_TICKS = 2000
+GOALS_RATIO = 0.1
 PLUGIN_LABEL = {"hybrid": "hybrid (default)"}
 
 
@@ -230,12 +232,31 @@ def main() -> None:
     )
     for ratio in given.ratio:
         print(f"\n{ratio:.0%}  {'':17}" + "".join(f"{head:>12}" for head in HEADS))
-        for name in given.strategy:
-            show(PLUGIN_LABEL.get(name, name), measure(series, name, ratio, given.block).row())
-        show("doors, no buffer", measure_doors(series, ratio).row())
-        kept, ns = many_doors(series, ratio)
+        rows = {name: measure(series, name, ratio, given.block).row() for name in given.strategy}
+        doors, (kept, ns) = measure_doors(series, ratio).row(), many_doors(series, ratio)
+        for name, row in rows.items():
+            show(PLUGIN_LABEL.get(name, name), row)
+        show("doors, no buffer", doors)
         print(f"     {f'doors, {MANY_SERIES} series':17}{kept:12.3f}{'':60}{ns:12.0f}")
+        if ratio == GOALS_RATIO:
+            print(*goals(rows, doors, ns), sep="\n")
     show_lanes()
+
+
+def goals(rows: dict[str, list[float]], doors: list[float], doors_ns: float) -> list[Goal]:
+    """What is wanted of the two strategies that keep the course, and of the doors, at a tenth in blocks of at most 1,000."""
+    found = []
+    if "change" in rows:
+        _, nrmse, _, _, visible, _, _ = rows["change"]
+        found += [Goal("change: nrmse", nrmse, 0.28), Goal("change: visible", visible, 0.87, is_least=True)]
+    if "hybrid" in rows:
+        _, nrmse, _, exceptional, _, _, ns = rows["hybrid"]
+        found += [Goal("hybrid: nrmse", nrmse, 0.33), Goal("hybrid: exceptional", exceptional, 0.95, is_least=True)]
+        found += [Goal("hybrid: ns a point", ns, 2000)]
+    kept, nrmse, _, _, visible, _, _ = doors
+    found += [Goal("doors: nrmse", nrmse, 0.65), Goal("doors: visible", visible, 0.68, is_least=True)]
+    found += [Goal("doors: share sent, off the wished one", abs(kept / GOALS_RATIO - 1), 0.15)]
+    return [*found, Goal(f"doors: ns a point, {MANY_SERIES} series at once", doors_ns, 500)]
 
 
 def show_lanes() -> None:
