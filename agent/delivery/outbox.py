@@ -45,8 +45,8 @@ class Outbox:
     """Gives groups, live ones first, and keeps the balance of what became of every point.
 
     While the sink keeps up, groups come straight from the buffer and nothing touches the disk. What has waited for the spool's
-    `commit_s`, the group in hand included, is written there. While the sink answers, about a group of that stays live; the rest,
-    and all that waits while deliveries fail, is the backlog. A backlog goes in its own order, paced, when nothing live waits, so
+    `commit_s`, the group in hand included, is written there. About a group of that stays live; the rest, and all that
+    waits while deliveries fail, is the backlog. A backlog goes in its own order, paced, when nothing live waits, so
     that live data wait behind one small group of it at most. Where `is_live_first` is off, everything goes in the order of its
     collection: nothing live goes before the backlog is gone.
 
@@ -58,7 +58,7 @@ class Outbox:
 
     Attributes:
         hand: The group that is being delivered.
-        is_answering: True from a delivery until one fails.
+        is_failing: True from a failed delivery until one succeeds.
         is_finishing: True when no more live data come: a backlog goes as fast as the sink takes it.
         pace: How fast it goes otherwise.
     """
@@ -67,7 +67,7 @@ class Outbox:
         self.buffer = buffer
         self.spool = spool
         self.hand: Group | None = None
-        self.is_answering = False
+        self.is_failing = False
         self.is_finishing = False
         self.pace = Pace(clock, max_group_count=_MAX_NUMBERED_COUNT)
         self._clock = clock
@@ -267,7 +267,7 @@ class Outbox:
 
     async def _save(self, spool: Spool) -> bool:
         """Write the oldest of the buffer and keep them live, as long as the sink answers; False when the disk refused."""
-        if not self.is_answering or not spool.settings.is_live_first or not self._saved.free_count:
+        if self.is_failing or not spool.settings.is_live_first or not self._saved.free_count:
             return True
         records = self.buffer.take(self._saved.free_count, self._saved.free_bytes)
         ids = await spool.append(records, held_count=len(records)) if records else []

@@ -216,7 +216,7 @@ class Sender:
         stats.delivered_groups += 1
         stats.delivered_records += len(group.records)
         stats.last_acked_s = now_s
-        self.outbox.is_answering = True
+        self.outbox.is_failing = False
         self._settle()
         if stats.first_acked_s is None:
             stats.first_acked_s = now_s
@@ -237,7 +237,7 @@ class Sender:
         self._emit("sink.refused", self.component, Level.ERROR, error=_text(refusal), records=len(group.records))
 
     async def _failed(self, error: Exception) -> None:
-        self.outbox.is_answering = False
+        self.outbox.is_failing = True
         self.stats.failed_deliveries += 1
         self.stats.last_error = _text(error)
         self._failures_in_row += 1

@@ -29,7 +29,7 @@ class Log:
 
     Attributes:
         damaged_frames: Committed pages with a wrong checksum; it is right now, what they hold is not.
-        tail: Pages behind the last commit: a write that a kill cut short, or one whose end was damaged.
+        tail: All behind the last commit: a write that a kill cut short or whose end was damaged, and what is older than the log.
     """
 
     damaged_frames: int = 0
@@ -54,27 +54,27 @@ class _Frame(NamedTuple):
 
 def mend(path: Path, page_bytes: int) -> Log:
     """Make every committed page of a log readable for SQLite, the damaged ones as they are; nobody may have it open."""
-    head, frames = _read(path, page_bytes)
+    data = memoryview(path.read_bytes() if path.exists() else b"")
+    head, frames = _parts(data, page_bytes)
     committed = frames[: _committed_count(frames)]
     order = ">" if head[:4] == struct.pack(">I", _BIG_ENDIAN_MAGIC) else "<"
     damaged = _damaged_count(head, committed, order)
     if damaged:
         _replace(path, _rewritten(head, committed, order))
-    return Log(damaged, b"".join(frame.page for frame in frames[len(committed) :]))
+    return Log(damaged, bytes(data[_HEAD_BYTES + len(committed) * (_FRAME_HEAD_BYTES + page_bytes) :]))
 
 
 def newest_pages(path: Path, page_bytes: int) -> dict[int, bytes]:
     """What a log holds of each page, by its number, as it was committed last."""
-    _, frames = _read(path, page_bytes)
+    _, frames = _parts(memoryview(path.read_bytes() if path.exists() else b""), page_bytes)
     return {frame.number: bytes(frame.page) for frame in frames[: _committed_count(frames)]}
 
 
-def _read(path: Path, page_bytes: int) -> tuple[memoryview, list[_Frame]]:
+def _parts(data: memoryview, page_bytes: int) -> tuple[memoryview, list[_Frame]]:
     """The head, with the salts that most of it and of the first two frames name; and all frames with these salts.
 
     Those behind them are older than the log's last beginning, and have other salts.
     """
-    data = memoryview(path.read_bytes() if path.exists() else b"")
     starts = range(_HEAD_BYTES, len(data) - page_bytes - _FRAME_HEAD_BYTES + 1, page_bytes + _FRAME_HEAD_BYTES)
     salts = Counter(bytes(data[at : at + 8]) for at in (16, *(at + 8 for at in starts[:2]))).most_common(1)[0][0]
     ends = max((n for n, at in enumerate(starts, 1) if data[at + 8 : at + 16] == salts), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -61,13 +62,17 @@ class SavingDatabase(SpoolDatabase):
     def _restored(self, tail: bytes, found: Found) -> Found:
         """Put back what the log's last write left behind, where its end is missing; its balance tells what else there was."""
         last_id, frames = self.last_id, list(carve(tail))
-        expected = max((balance for frame in frames if (balance := _balance(frame))), default=None)
-        if expected is None or expected.last_id <= last_id:
+        records = [frame for frame in frames if frame.lane < Lane.SERIES and frame.id > last_id]
+        balances = [known for frame in frames if (known := _balance(frame)) and known.last_id > last_id]
+        if not records and not balances:
             return found
-        self._save(frame for frame in frames if frame.lane == Lane.SERIES or frame.id > last_id)
+        before = self.totals.records
+        self._save(frame for frame in frames if frame.lane == Lane.SERIES or frame in records)
+        expected = max(balances, default=None)
         with self._transaction():
-            self.last_id = expected.last_id
-        found.damaged_records = max(0, -expected.minus_records - self.totals.records)
+            self.last_id = max(self.last_id, expected.last_id if expected else 0)
+        due = -expected.minus_records if expected else before + self.last_id - last_id
+        found.damaged_records += max(0, due - self.totals.records)
         found.totals = self.totals
         return found
 
@@ -83,6 +88,7 @@ class SavingDatabase(SpoolDatabase):
             fresh._fill_from(self.path, self._done_id, last_id, expected.records, numbers)
             lost = max(0, expected.records - fresh.totals.records) if last_id else fresh._holes()
             fresh._disconnect()
+            _make_durable(fresh.path)
             moved = self._move_aside()
             fresh.path.rename(self.path)
         finally:
@@ -97,6 +103,7 @@ class SavingDatabase(SpoolDatabase):
         """Take in what another file still has: what SQLite finds there, and where that is too little, what lies on its pages."""
         self.folder.mkdir(mode=0o700)
         self._connect()
+        self._opened().execute("PRAGMA synchronous = OFF")  # it is of use only as a whole, and made durable as one
         self.last_id = self._done_id = done_id
         self._save(_rows_of(damaged, done_id + 1, last_id))
         if not last_id or self.totals.records < expected:
@@ -191,6 +198,11 @@ def _frames_in(database: sqlite3.Connection, table: str, next_id: int, last_id: 
             next_id = last_id + 1
         except sqlite3.DatabaseError:
             next_id += 1
+
+
+def _make_durable(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _frames_of(path: Path) -> Iterator[Frame]:

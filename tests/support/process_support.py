@@ -113,14 +113,14 @@ def parsed(line: str) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {"text": line}
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
-    """The first true value of `condition`, asked every few milliseconds; fails in words after `seconds`."""
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S, every_s: float = 0.02) -> Any:
+    """The first true value of `condition`, asked every so often; fails in words after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        threading.Event().wait(0.02)
+        threading.Event().wait(every_s)
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 

@@ -44,6 +44,7 @@ class Run:
         self.outbox = Outbox(
             BatchBuffer("x", BufferSettings(), KeepNewest(), clock=self.clock), self.spool, self.clock, run
         )
+        self.outbox.is_failing = True  # so that what is spilled is backlog
 
     def put(self, number, flags=None):
         ids = np.array(self.table.ids(self.series), np.uint32)
@@ -260,7 +261,7 @@ async def test_what_waits_behind_a_slow_group_of_the_backlog_is_on_disk_and_stil
     for number in range(1, 5):
         run.put(number)
     await run.outbox.spill()
-    run.outbox.is_answering = True
+    run.outbox.is_failing = False
     assert times(await run.outbox.take(2, 1 << 20)) == [1, 2]
     for live in (11, 12, 13):
         run.put(live)
@@ -279,7 +280,7 @@ async def test_live_records_on_disk_outlive_a_restart_with_the_numbers_that_they
     first = Run(tmp_path, "r1")
     first.put(1)
     await first.outbox.spill()
-    first.outbox.is_answering = True
+    first.outbox.is_failing = False
     await first.outbox.take(64, 1 << 20)
     for live in (11, 12):
         first.put(live)
@@ -297,7 +298,7 @@ async def test_live_records_on_disk_outlive_a_restart_with_the_numbers_that_they
 async def test_what_waits_beyond_a_group_joins_the_backlog(tmp_path):
     run = Run(tmp_path, "r1")
     run.put(1)
-    run.outbox.is_answering = True
+    run.outbox.is_failing = False
     await run.outbox.take(64, 1 << 20)
     for number in range(2, 100):
         run.put(number)
@@ -313,7 +314,7 @@ async def test_a_disk_that_refuses_gives_live_records_back_to_the_buffer(tmp_pat
     run = Run(tmp_path, "r1")
     run.put(1)
     await run.outbox.spill()
-    run.outbox.is_answering = True
+    run.outbox.is_failing = False
     await run.outbox.take(64, 1 << 20)
     run.put(2)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

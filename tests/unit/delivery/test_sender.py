@@ -119,6 +119,25 @@ async def test_resuming_after_an_outage_is_told_once():
     assert bench.events[-1][1] == {"failures": 2, "waiting": 2}
 
 
+async def test_the_outbox_knows_while_deliveries_fail(monkeypatch):
+    bench, seen = Bench([None, OSError("down")], max_group_count=1), []
+    monkeypatch.setattr(bench.sink, "deliver", noting(bench.sink.deliver, lambda: bench.sender.outbox.is_failing, seen))
+    for number in range(3):
+        bench.sender.put(batch(number))
+    await bench.deliver_all()
+    assert seen == [False, False, True, False]
+
+
+def noting(function, fact, seen):
+    """The same, which notes a fact at each call."""
+
+    async def noted(*arguments):
+        seen.append(fact())
+        return await function(*arguments)
+
+    return noted
+
+
 async def test_an_open_breaker_means_waiting_and_not_trying():
     bench = Bench([OSError("down")] * 3)
     bench.sender.put(batch(1))
