@@ -10,6 +10,7 @@ import weakref
 import pytest
 from structlog.testing import capture_logs
 
+from agent.errors import BreakerOpen
 from agent.resilience.backoff import Backoff
 from agent.resilience.breaker import BreakerEvent, BreakerSettings, CircuitState, deliver_now
 from agent.resilience.breaker_events import MAX_WAITING_EVENTS, EventRelay
@@ -28,7 +29,7 @@ async def test_a_permit_is_what_its_block_is_given(rig):
     assert r.breaker.snapshot().totals.successes == 2
 
 
-async def test_a_decorated_coroutine_function_that_raises_counts_as_a_failure(rig):
+async def test_a_decorated_coroutine_function_that_raises_trips_and_is_refused_and_probed(rig):
     r = rig()
 
     @r.breaker
@@ -39,6 +40,12 @@ async def test_a_decorated_coroutine_function_that_raises_counts_as_a_failure(ri
         with pytest.raises(OSError, match="down"):
             await fail()
     assert (r.state, r.breaker.snapshot().totals.failures) == (OPEN, 4)
+    with pytest.raises(BreakerOpen):
+        await fail()
+    r.wait()
+    with pytest.raises(OSError, match="down"):
+        await fail()
+    assert r.steps == [("CLOSED", "OPEN"), ("OPEN", "HALF_OPEN"), ("HALF_OPEN", "OPEN")]
 
 
 def test_a_broken_predicate_is_logged_once_and_cut_to_five_hundred_characters(rig):
