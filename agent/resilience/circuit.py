@@ -111,6 +111,7 @@ class Circuit:
         """Let a call start, or raise BreakerOpen."""
         if self._seen_s <= now_s < self._refuses_until_s:
             raise self._refusal(now_s)
+        refusal = None
         with self._lock:
             now_s = self._look()
             self._begin_probing(now_s)
@@ -121,9 +122,10 @@ class Circuit:
                 flights[key] = now_s
             else:
                 self._count_refusal()
+                refusal = BreakerOpen(self.name, wait_s, self._state.name, self._last_failure)
         self._relay.flush()
-        if wait_s is not None:
-            raise BreakerOpen(self.name, wait_s, self._state.name, self._last_failure)
+        if refusal is not None:
+            raise refusal
         return flights, key, now_s
 
     def _refusal(self, now_s: float) -> BreakerOpen:

@@ -10,6 +10,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
+from agent.errors import BreakerOpen
 from agent.resilience.breaker import Breaker, BreakerEvent, BreakerSettings, CircuitState, deliver_now
 from agent.resilience.breaker_events import MAX_WAITING_EVENTS, EventRelay
 
@@ -147,6 +148,17 @@ def test_scenario_24_a_listener_may_use_the_breaker(rig):
     assert r.state is CLOSED
     assert seen == [("OPEN", "OPEN"), ("CLOSED", "CLOSED")]
     assert r.steps == [("CLOSED", "OPEN"), ("OPEN", "CLOSED")]
+
+
+def test_scenario_24_a_refusal_says_the_state_that_refused_whatever_a_listener_does_about_it(rig):
+    r = rig()
+    r.probe()
+    r.clock.advance(5)
+    r.breaker.add_listener(lambda event: r.breaker.reset() if event.new_state is OPEN else None)
+    with pytest.raises(BreakerOpen) as info:
+        r.breaker.acquire()
+    assert (info.value.state, info.value.last_failure) == ("OPEN", "no answer in 5 s")
+    assert r.state is CLOSED
 
 
 def test_scenario_24_the_order_of_events_is_the_order_of_transitions(rig):
