@@ -176,7 +176,7 @@ class Outbox:
         return True
 
     async def close(self) -> None:
-        """Leave what is not delivered in the spool, or count it as dropped at shutdown where there is none; take nothing more in."""
+        """Leave what is not delivered in the spool, or without one count it as dropped at shutdown; take nothing more in."""
         await self.spill()
         hand, spool = self.hand, self.spool
         if hand is not None and spool is not None and hand.ids:
