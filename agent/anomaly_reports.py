@@ -101,6 +101,7 @@ class AnomalyReports:
             "series": str(worst.series),
             **{name: float(f"{number:.6g}") if isfinite(number) else None for name, number in numbers.items()},
             "reason": worst.reason,
+            **({"evidence": worst.evidence} if worst.evidence else {}),
             "detector": self._judge(),
             "alerts": self._alerts,
             "series_count": len(self._series),

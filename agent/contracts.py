@@ -27,6 +27,7 @@ __all__ = [
     "Detector",
     "EpochSink",
     "ErrorSeverity",
+    "ExplainingDetector",
     "Kept",
     "Logger",
     "PluginContext",
@@ -388,6 +389,15 @@ class Detector(Protocol):
 
     def forget(self, slots: NDArray[np.int64], /) -> None:
         """Drop what was learnt of these rows."""
+        ...
+
+
+@runtime_checkable
+class ExplainingDetector(Detector, Protocol):
+    """A detector that can say what it saw; asked for rows that alert, right after the call in which they do."""
+
+    def explain(self, slot: int, /) -> str:
+        """What made this row alert in the last call, in one line with figures; empty when there is nothing to say."""
         ...
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from agent.collection.detection import RunningDetector
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from agent.numeric.transformer import Transformer
 
 __all__ = ["Analysis", "Seen"]
+
+MOST_EXPLAINED = 64
+"""Alerts of one tick whose reasons the detector is asked for; of a whole host at once nobody reads more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,11 +31,13 @@ class Seen:
         score: How unusual, 0..1; NaN while that cannot be said.
         alert: bool; the points that begin an incident.
         result: The transformer's numbers; read what you need before the next tick.
+        reasons: What the detector saw, in words, by place; of the first 64 alerts, where it says so.
     """
 
     score: FloatArray
     alert: NDArray[np.bool_]
     result: TickResult
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -60,9 +67,15 @@ class Analysis:
         result = self.transformer.tick(ids, values)
         judged = self.detector.judged(result.slots, values) if self.detector is not None else None
         if judged is not None:
-            return Seen(*judged, result)
+            return Seen(*judged, result, self._reasons(result.slots, judged[1]))
         threshold = self.transformer.engine.settings.anomaly_threshold
         return Seen(np.minimum(result.severity / (2 * threshold), 1.0), result.is_anomaly, result)
+
+    def _reasons(self, slots: NDArray[np.int64], alert: NDArray[np.bool_]) -> dict[int, str]:
+        if self.detector is None or not alert.any():
+            return {}
+        at = np.flatnonzero(alert)[:MOST_EXPLAINED]
+        return dict(zip(at.tolist(), self.detector.reasons(slots[at]), strict=False))
 
     def forget(self, ids: IdArray) -> None:
         """Let go of series that are no longer seen."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.contracts import Detector
+from agent.contracts import Detector, ExplainingDetector
 from agent.errors import ContractError
 
 if TYPE_CHECKING:
@@ -46,6 +46,17 @@ class RunningDetector:
             self._switch_off(error)
             return None
 
+    def reasons(self, slots: NDArray[np.int64]) -> list[str]:
+        """What made each of these rows alert in the last call; empty for a detector that does not say."""
+        detector = self.detector
+        if self.is_off or not isinstance(detector, ExplainingDetector):
+            return []
+        try:
+            return [self._text(detector.explain(slot)) for slot in slots.tolist()]
+        except Exception as error:  # noqa: BLE001 - see above
+            self._switch_off(error)
+            return []
+
     def forget(self, slots: NDArray[np.int64]) -> None:
         """Let go of series that are no longer seen."""
         if self.is_off:
@@ -64,6 +75,11 @@ class RunningDetector:
         if not isinstance(alert, np.ndarray) or alert.dtype != np.bool_ or alert.shape != (count,):
             raise ContractError(self.name, "detector", f"alert is {count} booleans (got {alert!r:.80})")
         return alert
+
+    def _text(self, reason: object) -> str:
+        if not isinstance(reason, str):
+            raise ContractError(self.name, "detector", f"a reason is text (got {reason!r:.80})")
+        return reason
 
     def _switch_off(self, error: Exception) -> None:
         self.is_off = True

@@ -31,6 +31,7 @@ class Unusual:
         score: Of the judge, 0..1; NaN when it gave none.
         low, high: Median of the window before it, plus and minus three robust standard deviations; NaN when it is empty.
         deviation: Severity: |robust z|, or |z| where more than half of the window is one value; >= 0, inf when all of it is.
+        evidence: What the detector saw, in its words; empty when it does not say.
     """
 
     series_id: int
@@ -40,6 +41,7 @@ class Unusual:
     low: float
     high: float
     deviation: float
+    evidence: str = ""
 
     @property
     def reason(self) -> str:
@@ -52,6 +54,11 @@ class Unusual:
         if self.low <= self.value <= self.high:
             return f"{self.value:.6g}, inside {usual}: its course is new"
         return f"{self.value:.6g}, {'above' if self.value > self.high else 'below'} {usual}"
+
+    @property
+    def explanation(self) -> str:
+        """The reason, and in brackets what the detector saw where it says so."""
+        return f"{self.reason} ({self.evidence})" if self.evidence else self.reason
 
 
 def unusual_points(ids: IdArray, values: FloatArray, seen: Seen, definition: Callable[[int], Series]) -> list[Unusual]:
@@ -67,6 +74,7 @@ def unusual_points(ids: IdArray, values: FloatArray, seen: Seen, definition: Cal
         return []
     median, spread = seen.result.median[at], seen.result.mad[at] / MAD_TO_SIGMA
     half = EXPECTED_SIGMAS * spread
+    evidence = [seen.reasons.get(place, "") for place in at.tolist()]
     columns = (
         values[at],
         seen.score[at],
@@ -75,7 +83,9 @@ def unusual_points(ids: IdArray, values: FloatArray, seen: Seen, definition: Cal
         np.nan_to_num(seen.result.severity[at], posinf=inf),
     )
     found = [
-        Unusual(series_id, definition(series_id), *numbers)
-        for series_id, *numbers in zip(ids[at].tolist(), *(column.tolist() for column in columns), strict=True)
+        Unusual(series_id, definition(series_id), value, score, low, high, deviation, words)
+        for series_id, (value, score, low, high, deviation), words in zip(
+            ids[at].tolist(), np.array(columns).T.tolist(), evidence, strict=True
+        )
     ]
     return sorted(found, key=lambda one: -one.deviation)

@@ -150,7 +150,7 @@ class _Panel:
                 across, down = self._x(alert.time_s), self._y(alert.point.value)
                 yield f'<path class="alert" d="M{across:.1f} {down:.1f}V{self._s.start:.1f}"/>'
                 yield f'<circle class="mark" cx="{across:.1f}" cy="{down:.1f}" r="3.5"><title>'
-                yield f"{escape(alert.point.reason)}</title></circle>"
+                yield f"{escape(alert.point.explanation)}</title></circle>"
 
     def _line(self, numbers: FloatArray) -> str:
         """A path through the numbers; a gap where they are missing."""

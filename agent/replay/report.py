@@ -106,7 +106,7 @@ def _lines(seen: Replayed, name: str) -> Iterator[str]:
 def _alert_line(alert: Alert) -> str:
     point = alert.point
     score = f"score {point.score:.2f}" if isfinite(point.score) else "no score"
-    return f"  {moment(alert.time_s)}  {point.series}  {score}  {point.reason}"
+    return f"  {moment(alert.time_s)}  {point.series}  {score}  {point.explanation}"
 
 
 def _described(values: FloatArray) -> str:
@@ -168,6 +168,7 @@ def _alert_fields(alert: Alert) -> dict[str, Any]:
         "series": str(point.series),
         **{name: _plain(number) for name, number in numbers.items()},
         "reason": point.reason,
+        "evidence": point.evidence,
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.contracts import Detector
+from agent.contracts import Detector, ExplainingDetector
 from agent.testing.requirement import require
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def check_detector(
     """Run a detector over made-up series and hold it to its contract.
 
     Checked: it is a `Detector`; results have the right shapes and types, scores lie within 0..1 or are NaN, and nothing alerts
-    without a score; a missing value has no score and no alert and no number in the series makes it warn; a constant series
-    never alerts; what a series gets depends neither on the order of a call nor on which others share it; a forgotten row
-    starts afresh, and its neighbours do not notice; rows are reused without growing; where it says `nbytes()`, it holds at most
-    `bytes_per_series`.
+    without a score; where it explains alerts, it does so in a line each; a missing value has no score and no alert and no number
+    in the series makes it warn; a constant series never alerts; what a series gets depends neither on the order of a call nor on
+    which others share it; a forgotten row starts afresh, and its neighbours do not notice; rows are reused without growing; where
+    it says `nbytes()`, it holds at most `bytes_per_series`.
 
     Args:
         make: Gives a new detector with the settings under test.
@@ -106,7 +106,16 @@ def _tick(detector: Detector, slots: NDArray[np.int64], values: FloatArray) -> t
     require(bool(((score[has_score] >= 0) & (score[has_score] <= 1)).all()), f"scores lie within 0..1 (got {score})")
     require(not (alert & ~has_score).any(), "what has no score does not alert")
     require(not (has_score & np.isnan(values)).any(), "a missing value has no score")
+    if isinstance(detector, ExplainingDetector):
+        _require_words(detector, slots[alert])
     return np.array(score), np.array(alert)
+
+
+def _require_words(detector: ExplainingDetector, alerting: NDArray[np.int64]) -> None:
+    for slot in alerting.tolist():
+        reason: object = detector.explain(slot)
+        is_line = isinstance(reason, str) and "\n" not in reason
+        require(is_line, f"it explains an alert in one line of text (got {reason!r:.80})")
 
 
 def _check_missing(detector: Detector, data: FloatArray) -> None:

@@ -23,13 +23,12 @@ class Jumping:
     def __init__(self, config, context):
         self.series = [context.series("queue_count", labels={{"n": str(n)}}) for n in range({SERIES})]
         self.calm = context.series("calm_count")
-        self.rng = context.rng
         self.tick = 0
     async def collect(self, out):
         self.tick += 1
         level = 50.0 if self.tick <= {CALM_TICKS} else 500.0
         for series in self.series:
-            out.add(series, self.rng.gauss(level, 1.0))
+            out.add(series, level + self.tick % 5)
         out.add(self.calm, self.tick % 2)
 
 @hookimpl
@@ -80,6 +79,7 @@ def test_a_jump_of_several_series_is_one_event_at_the_hub_and_rings_on_their_cha
         assert detail["series"].startswith("queue_count{")
         assert (detail["series_count"], detail["alerts"], detail["detector"]) == (SERIES, SERIES, "rebellion")
         assert detail["expected_low"] < 50 < detail["expected_high"] < 60 < 450 < detail["value"]
+        assert detail["evidence"].startswith("level ")
         marked = ask(page, "query", agent="web1", name="queue_count", **{"from": "-600"})["results"]
         assert [len(one["anomalies"]) for one in marked] == [1] * SERIES
         status = ask(port, "status")["anomalies"]

@@ -32,13 +32,14 @@ class Bench:
         bus.subscribe(self.events.append)
         self.told_s = []
         bus.subscribe(lambda _: self.told_s.append(self.clock.monotonic_s()))
+        self.reasons = {}
         self.reports = AnomalyReports(table.definition, bus, lambda: "rebellion")
 
     def tick(self, *alerting, value=20.0, seconds=1.0, spread=1.0):
         values = np.array([value if one in alerting else 10.0 for one in ALL])
         severity = np.abs(values - 10.0) if spread else np.where(values == 10.0, 0.0, np.inf)
         result = SimpleNamespace(median=np.full(len(ALL), 10.0), mad=np.full(len(ALL), spread), severity=severity)
-        seen = Seen(np.full(len(ALL), 0.25), np.isin(values, [value]) & (value != 10.0), result)
+        seen = Seen(np.full(len(ALL), 0.25), np.isin(values, [value]) & (value != 10.0), result, self.reasons)
         self.reports.take(Batch(0, self.clock.monotonic_s(), self.ids, values), seen)
         self.clock.advance(seconds)
 
@@ -69,6 +70,15 @@ def test_one_alert_is_one_event_with_what_was_expected(bench):
         "alerts": 1,
         "series_count": 1,
     }
+
+
+def test_what_the_detector_saw_of_the_worst_is_its_evidence(bench):
+    bench.reasons = {ALL.index(QUEUE): "level 20, before 5 to 15", ALL.index(CPU): "level 12, before 5 to 11"}
+    bench.tick(QUEUE)
+    bench.tick(CPU, value=12.0)
+    bench.ticks(60)
+    (event,) = bench.events
+    assert event.detail["evidence"] == "level 20, before 5 to 15"
 
 
 def test_an_incident_across_series_is_one_warning_with_the_worst_first(bench):

@@ -94,7 +94,7 @@ class RangeDetector:
         return score, alert
 
     def explain(self, slot: int, /) -> str:
-        """Which views of a row began its alert in the last call, and with what; see `agent.contracts.Explains`."""
+        """Which views of a row began its alert in the last call, and with what; see `agent.contracts.ExplainingDetector`."""
         if single := self._singles.get(slot):
             return reason(single.departures)
         for index, found, flat in self._found:

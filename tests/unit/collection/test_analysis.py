@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.collection.analysis import Analysis
+from agent.collection.analysis import MOST_EXPLAINED, Analysis
 from agent.collection.detection import RunningDetector
 from agent.numeric.transformer import Transformer
 
@@ -36,6 +36,24 @@ def test_the_detector_judges_and_the_transformer_knows_what_was_usual():
     assert (seen.score.tolist(), seen.alert.tolist()) == ([0.5, 0.5], [False, True])
     assert (seen.result.median[1], seen.result.mad[1]) == (52.0, 1.0)
     assert analysis.judge == "half"
+
+
+class Telling(HalfScores):
+    def explain(self, slot):
+        return f"row {slot}"
+
+
+def test_what_the_detector_saw_is_asked_of_what_alerts():
+    analysis = Analysis(Transformer(), RunningDetector("telling", Telling(), print))
+    assert calm(analysis).reasons == {}
+    seen = analysis.look(IDS, np.array([11.0, 99.0]))
+    assert seen.reasons == {1: f"row {seen.result.slots[1]}"}
+
+
+def test_of_a_whole_host_at_once_only_the_first_are_asked():
+    analysis = Analysis(Transformer(), RunningDetector("telling", Telling(), print))
+    seen = analysis.look(np.arange(200, dtype=np.uint32), np.full(200, 99.0))
+    assert list(seen.reasons) == list(range(MOST_EXPLAINED))
 
 
 def test_without_a_detector_half_a_score_is_the_threshold():

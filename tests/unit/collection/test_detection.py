@@ -41,6 +41,33 @@ def test_scores_alerts_and_forgetting_reach_the_detector(told):
 RIGHT = np.array([False, True, False])
 
 
+class Telling(Scripted):
+    reason = "it is new"
+
+    def explain(self, slot):
+        if isinstance(self.reason, Exception):
+            raise self.reason
+        return self.reason
+
+
+def test_reasons_are_those_of_a_detector_that_has_some(told):
+    assert RunningDetector("scripted", Telling(RIGHT), told.append).reasons(SLOTS[:2]) == ["it is new"] * 2
+    assert RunningDetector("scripted", Scripted(RIGHT), told.append).reasons(SLOTS) == []
+    assert told == []
+
+
+@pytest.mark.parametrize(("reason", "words"), [(None, "a reason is text (got None)"), (KeyError(7), "KeyError: 7")])
+def test_a_detector_that_cannot_say_why_is_switched_off(told, reason, words):
+    detector = Telling(RIGHT)
+    detector.reason = reason
+    running = RunningDetector("scripted", detector, told.append)
+    assert running.reasons(SLOTS) == []
+    assert running.is_off
+    assert running.reasons(SLOTS) == []
+    assert len(told) == 1
+    assert words in told[0]
+
+
 @pytest.mark.parametrize("score", [np.zeros(2), np.zeros(3, dtype=int), [0.0, 0.0, 0.0]], ids=repr)
 def test_scores_that_are_no_scores_switch_it_off_too(told, score):
     assert RunningDetector("scripted", Scripted(RIGHT, score), told.append).judged(SLOTS, VALUES) is None

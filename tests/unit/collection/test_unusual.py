@@ -21,3 +21,10 @@ from agent.model import Series
 )
 def test_the_reason_names_the_value_and_what_was_usual(value, low, high, reason):
     assert Unusual(1, Series("a"), value, 0.5, low, high, inf).reason == reason
+
+
+def test_the_explanation_adds_what_the_detector_saw_where_it_says_so():
+    silent = Unusual(1, Series("a"), 20.0, 0.5, 1.0, 9.5, inf)
+    telling = Unusual(1, Series("a"), 20.0, 0.5, 1.0, 9.5, inf, evidence="level 20, before 1 to 9")
+    assert silent.explanation == "20, above the usual 1 to 9.5"
+    assert telling.explanation == "20, above the usual 1 to 9.5 (level 20, before 1 to 9)"

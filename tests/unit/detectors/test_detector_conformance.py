@@ -58,6 +58,20 @@ class Meddles(Honest):
         return super().learn_and_score(slots, values)
 
 
+class Mute(Honest):
+    """Alerts once a series, and cannot say why."""
+
+    seen = 0
+
+    def learn_and_score(self, slots, values):
+        self.seen += 1
+        scores, _ = super().learn_and_score(slots, values)
+        return scores, ~np.isnan(values) & (self.seen == 1)
+
+    def explain(self, slot):
+        return None
+
+
 class Leaks(Honest):
     calls = 0
 
@@ -82,6 +96,7 @@ def test_the_suite_lets_a_quiet_detector_pass():
         (SeesNeighbours, "which others share the call"),
         (Meddles, "leaves its arguments"),
         (Leaks, "rows are reused"),
+        (Mute, "in one line of text"),
     ],
 )
 def test_the_suite_names_what_is_wrong(broken, complaint):

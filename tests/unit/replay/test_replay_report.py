@@ -38,6 +38,7 @@ def test_the_summary_tells_rows_alerts_forecast_and_limit(seen):
     assert lines[1].startswith("1 alerts by rebellion, 2.50 in 1,000 rows")
     assert lines[2].startswith("  2026-05-29 01:26:40  load  score 0.")
     assert ", above the usual " in lines[2]
+    assert f" ({seen.alerts[0].point.evidence})" in lines[2]
     assert "a<b&c: 370 values, 30 missing, mean " in "\n".join(lines)
     assert sum("in 20 min: " in line for line in lines) == 2
     assert "  nothing points to the limit" in lines
@@ -48,6 +49,7 @@ def test_json_holds_the_same_and_no_number_that_is_none(seen):
     assert (found["rows"], found["detector"], found["health"].keys() >= {"cpu", "host"}) == (400, "rebellion", True)
     assert [alert["row"] for alert in found["alerts"]] == [JUMP_ROW]
     assert found["alerts"][0]["expected_high"] < found["alerts"][0]["value"]
+    assert found["alerts"][0]["evidence"].startswith("level ")
     assert len(found["series"][0]["forecast"]["low"]) == 20
     assert found["series"][0]["exhaustion"]["eta_s"] is None
 
