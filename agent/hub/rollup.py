@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from agent.hub.chunk import Chunk, join
 from agent.hub.ways import MARKS, known_bounds, ways_between
 
-__all__ = ["COLUMNS", "completed", "is_sampled", "rolled_up"]
+__all__ = ["COLUMNS", "completed", "is_sampled", "newest", "rolled_up"]
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +52,16 @@ def is_sampled(points: Chunk) -> bool:
     return has_marks or bool((points.column("bounds") != 0.0).any()) or bool((points.column("weights") > 1.0).any())
 
 
+def newest(points: Chunk) -> Chunk:
+    """Of each series its newest point, as a chunk of as few times as these have."""
+    is_point = _is_point(points)
+    last = np.where(is_point, np.arange(len(points.times_ns)), -1).max(axis=1, initial=-1)
+    times = np.unique(last[last >= 0])
+    columns = {name: column[:, times] for name, column in points.columns.items()}
+    columns["weights"] = np.where(times == last[:, None], points.column("weights")[:, times], 0.0)
+    return Chunk(points.ids, points.times_ns[times], columns)
+
+
 def completed(rollup: Chunk, step_ns: int) -> Chunk:
     """A stored roll-up with all that it needs to be merged: those of before schema 4 know of no errors."""
     if "error" in rollup.columns:
@@ -67,7 +77,7 @@ def _of_points(points: Chunk, unit_ns: int) -> Chunk:
     Args:
         unit_ns: Where nothing was left out, what each stretch of that length counts.
     """
-    is_point = np.isfinite(points.columns["values"]) & (points.column("weights") > 0)
+    is_point = _is_point(points)
     values = np.where(is_point, points.columns["values"], 0.0)
     count = np.where(is_point, points.column("weights"), 0.0)
     made = {"count": count, "last_s": np.zeros(points.shape)} | dict.fromkeys(("min", "max", "mean", "last"), values)
@@ -76,6 +86,11 @@ def _of_points(points: Chunk, unit_ns: int) -> Chunk:
     else:
         made |= {"covered_s": _shares_of(unit_ns, points.times_ns, is_point), "error": np.zeros(points.shape)}
     return Chunk(points.ids, points.times_ns, made)
+
+
+def _is_point(points: Chunk) -> NDArray[np.bool_]:
+    is_point: NDArray[np.bool_] = np.isfinite(points.columns["values"]) & (points.column("weights") > 0)
+    return is_point
 
 
 def _shares_of(unit_ns: int, times_ns: NDArray[np.int64], is_point: NDArray[np.bool_]) -> Floats:

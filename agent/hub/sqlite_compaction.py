@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.hub.chunk import Chunk, join
 from agent.hub.chunk_codec import ChunkDamaged, decode
-from agent.hub.rollup import completed, is_sampled, rolled_up
+from agent.hub.rollup import completed, is_sampled, newest, rolled_up
 from agent.hub.sqlite_chunks import HOUR, MINUTE, POINT, ChunkRow, Level
 from agent.hub.sqlite_parts import Part, Parts
 from agent.hub.sqlite_steps import Steps
@@ -94,8 +94,9 @@ class Compaction:
         if cell.level is not POINT or not any(map(is_sampled, chunks)):
             return rolled_up(chunks, step_ns)
         span = (cell.first_ns - POINT.cell_ns, cell.first_ns - 1)
-        before = self._decoded(cell, self._steps.chunks(cell.part, cell.agent_id, POINT, *span))
-        return rolled_up([*(chunk for chunk, _ in before), *chunks], step_ns).between(cell.first_ns, _MAX_NS)
+        rows = self._steps.chunks(cell.part, cell.agent_id, POINT, *span)
+        before = [newest(chunk) for chunk, _ in self._decoded(cell, rows)]
+        return rolled_up([*before, *chunks], step_ns).between(cell.first_ns, _MAX_NS)
 
     def _groups(self, cell: _Cell, rows: list[ChunkRow]) -> Iterator[list[tuple[Chunk, bool]]]:
         """The chunks in groups that fit into memory well; mostly one."""
