@@ -40,9 +40,9 @@ lint: $(VENV)/dev.stamp
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-## make bench-agent   CPU and memory of the agent at 1 s; NETDATA=1 fetches Debian's Netdata (root) and runs it beside the agent for two minutes
+## make bench-agent   CPU and memory of the agent at 1 s, as shipped and with the host's series only; NETDATA=1 fetches Debian's Netdata (root) and runs it beside the agent for two minutes
 bench-agent: $(VENV)/run.stamp
-	@$(BIN)/python benchmarks/agent_cost.py $(if $(NETDATA),--netdata build/netdata --seconds 120)
+	@$(BIN)/python benchmarks/agent_cost.py $(if $(NETDATA),--netdata build/netdata --seconds 120,--profile default --profile host)
 
 ## make bench-sampling   what each sampling strategy keeps of labelled series; DATA=nab_dev.zip
 DATA ?= $(firstword $(wildcard nab_dev.zip ../shared/data/nab_dev.zip) nab_dev.zip)

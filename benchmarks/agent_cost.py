@@ -1,10 +1,11 @@
 """What the agent costs at 1 s with the default collectors: CPU, memory, series; alone, or beside Netdata.
 
-    python benchmarks/agent_cost.py [--seconds 60] [--settle 15] [--netdata FOLDER] [--lite]
+    python benchmarks/agent_cost.py [--seconds 60] [--settle 15] [--netdata FOLDER] [--profile NAME ...]
 
-Starts a hub and an agent as processes of their own on loopback and reads the agent's cost from /proc. With `--netdata` Debian's
-Netdata is fetched into FOLDER (not installed) and runs on the same machine in the same seconds. Run it on a machine that does
-nothing else.
+Starts for each profile a hub and an agent as processes of their own on loopback, and reads the agents' costs from /proc in the
+same seconds. `default` is the agent as shipped, `host` only the host's series and none of the agent's own (about 200), `lite` is
+without the transformer, hence without numpy. With `--netdata` Debian's Netdata is fetched into FOLDER (not installed) and runs
+beside them. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
 from netdata import family, fetch, netdata
 
-LITE = "[transformer]\nenabled = false\n"
-GOALS = "goals: at most 0.6 CPU s a minute and 55 MiB; of the project: 0.45 and 50"
-
-
+PROFILES = {
+    "default": "",
+    "host": "[collectors.agent]\nenabled = false\n",
+    "lite": "[transformer]\nenabled = false\n",
+}
+GOALS = "goals: at most 0.6 CPU s a minute and 55 MiB; of the project: 0.45 and 50 at about 200 series with processes"
 NETDATA_GOAL_RATIO = 0.7
 
 
@@ -38,10 +42,10 @@ def cpu_s(pid: int) -> float:
     return sum(sum(map(int, one[11:15])) for one in fields) / os.sysconf("SC_CLK_TCK")
 
 
-def rss_mib(pid: int) -> float:
-    """Resident memory of a process and all that it started, MiB."""
+def memory_mib(pid: int, key: str = "VmRSS") -> float:
+    """Resident memory of a process and all that it started, or the part named by a key of /proc/PID/status; MiB."""
     texts = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
-    return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) / 1024
+    return sum(int(text.partition(f"{key}:")[2].split()[0]) for text in texts) / 1024
 
 
 @contextmanager
@@ -91,13 +95,28 @@ def agent_and_hub(folder: str, profile: str) -> Iterator[tuple[int, str]]:
             yield child.pid, f"http://127.0.0.1:{port}"
 
 
-def measure(pids: dict[str, int], settle_s: float, seconds: float) -> dict[str, tuple[float, float]]:
-    """(CPU seconds a minute, RSS in MiB) of each process, over the same seconds."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process took: CPU seconds a minute; MiB resident, and of these what no file stands behind."""
+
+    minute_s: float
+    rss_mib: float
+    own_mib: float
+
+    def __str__(self) -> str:
+        return f"CPU s a minute {self.minute_s:6.3f}   RSS {self.rss_mib:5.1f} MiB ({self.own_mib:.1f} its own, the rest files)"
+
+
+def measure(pids: dict[str, int], settle_s: float, seconds: float) -> dict[str, Cost]:
+    """What each process cost, over the same seconds."""
     time.sleep(settle_s)
     before, started_s = {name: cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
     time.sleep(seconds)
     minutes = (time.monotonic() - started_s) / 60
-    return {name: ((cpu_s(pid) - before[name]) / minutes, rss_mib(pid)) for name, pid in pids.items()}
+    return {
+        name: Cost((cpu_s(pid) - before[name]) / minutes, memory_mib(pid), memory_mib(pid, "RssAnon"))
+        for name, pid in pids.items()
+    }
 
 
 def dimensions(port: int) -> int:
@@ -106,16 +125,11 @@ def dimensions(port: int) -> int:
         return sum(len(chart["dimensions"]) for chart in json.load(answer)["charts"].values())
 
 
-def tell(hub: str, costs: dict[str, tuple[float, float]]) -> None:
-    """Print what was measured."""
+def shipped(hub: str) -> str:
+    """What a hub has of the one agent that it knows."""
     with urlopen(f"{hub}/api/v1/agents", timeout=5) as answer:
         known = json.load(answer)["agents"][0]
-    for name, (minute_s, mib) in costs.items():
-        print(f"{name:<12} CPU s a minute {minute_s:6.3f}   RSS {mib:6.1f} MiB")
-    print(
-        f"agent: {known['series_count']} series, acknowledged {known['last_seq']} records, {known['points_total']} points"
-    )
-    print(GOALS)
+    return f"{known['series_count']} series, {known['last_seq']} records acknowledged"
 
 
 def main() -> None:
@@ -126,21 +140,24 @@ def main() -> None:
     parser.add_argument(
         "--netdata", type=Path, metavar="FOLDER", help="run Netdata beside it, fetched into this folder"
     )
-    parser.add_argument("--lite", action="store_true", help="without the transformer, hence without numpy")
+    parser.add_argument("--profile", action="append", choices=PROFILES, help="default: default; may be repeated")
     arguments = parser.parse_args()
+    profiles = arguments.profile or ["default"]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        port, pids = free_port(), {}
+        port, pids, hubs = free_port(), {}, {}
         if arguments.netdata:
             root = fetch(arguments.netdata)
             pids["netdata"] = running.enter_context(netdata(root, Path(folder, "netdata"), port))
-        pids["agent"], hub = running.enter_context(agent_and_hub(folder, LITE if arguments.lite else ""))
+        for name in profiles:
+            Path(folder, name).mkdir()
+            pids[name], hubs[name] = running.enter_context(agent_and_hub(f"{folder}/{name}", PROFILES[name]))
         costs = measure(pids, arguments.settle, arguments.seconds)
-        tell(hub, costs)
+        for name, cost in costs.items():
+            print(f"{name:<8} {cost}; {shipped(hubs[name]) if name in hubs else f'{dimensions(port)} dimensions'}")
+        print(GOALS)
         if arguments.netdata:
-            ratio = costs["agent"][0] / costs["netdata"][0]
-            print(
-                f"netdata: {dimensions(port)} dimensions; CPU of the agent {ratio:.2f} of it (goal {NETDATA_GOAL_RATIO})"
-            )
+            ratio = costs[profiles[0]].minute_s / costs["netdata"].minute_s
+            print(f"CPU of the agent ({profiles[0]}) {ratio:.2f} of Netdata's (goal {NETDATA_GOAL_RATIO})")
 
 
 if __name__ == "__main__":

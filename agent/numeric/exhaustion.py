@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.numeric.experts import theil_sen
+from agent.numeric.median import median, medians
 from agent.numeric.regular_grid import regular
 from agent.numeric.swings import noise_of, swings_of
 
@@ -98,7 +99,7 @@ def exhaustion(times_s: FloatArray, values: FloatArray, limit: float) -> Exhaust
     series = regular(times_s, values).last(_HISTORY_COUNT)
     if len(series.values) < _MIN_COUNT or not isfinite(limit):
         return NEVER
-    sign = 1.0 if float(np.median(series.values)) <= limit else -1.0
+    sign = 1.0 if median(series.values) <= limit else -1.0
     rising = sign * (series.values - limit)
     if rising[-1] >= 0:
         return Exhaustion(0.0, 0.0, 0.0, 1.0, "the limit is reached")
@@ -155,7 +156,7 @@ def _is_known_ground(rising: FloatArray, swings: Swings) -> bool:
 def _even_rise(stretch: FloatArray, noise: float) -> _Trend | None:
     """The line through a stretch when it rises from part to part, none of them alone accounts for it, and it still goes on."""
     width = len(stretch) // _PARTS
-    parts = np.median(stretch[len(stretch) - _PARTS * width :].reshape(_PARTS, width), axis=1)
+    parts = medians(stretch[len(stretch) - _PARTS * width :].reshape(_PARTS, width), axis=1)
     steps = np.diff(parts)
     rise = float(parts[-1] - parts[0])
     if rise <= 0 or int((steps <= 0).sum()) > _MAX_FALLS or float(steps.max()) > _MAX_PART_RATIO * rise:
@@ -193,14 +194,14 @@ def _rising_swings(swings: Swings, count: int) -> _Trend | None:
     places = np.array([swing.peak for swing in last], dtype=np.float64)
     earlier, later = np.triu_indices(len(last), 1)
     slopes = (tops[later] - tops[earlier]) / (places[later] - places[earlier])
-    slope = float(np.median(slopes))
+    slope = median(slopes)
     rise = float(tops[-1] - tops[0])
-    least = max(float(np.median(tops - bottoms)), float(tops[-1] - tops[0]))
+    least = max(median(tops - bottoms), float(tops[-1] - tops[0]))
     if slope <= 0 or min(rise, float(bottoms[-1] - bottoms[0])) < _BEYOND_RATIO * least:
         return None
-    level = float(np.median(tops - slope * (places - (count - 1))))
-    error = float(np.median(np.abs(slopes - slope)))
-    level_error = float(np.median(np.abs(tops - slope * (places - (count - 1)) - level)))
+    level = median(tops - slope * (places - (count - 1)))
+    error = median(np.abs(slopes - slope))
+    level_error = median(np.abs(tops - slope * (places - (count - 1)) - level))
     agreed = float(((slopes >= slope / 2) & (slopes <= 2 * slope)).mean())
     seen = float(count - places[0])
     return _Trend(slope, error, level, level_error, seen, agreed, "its saw-teeth rise from one to the next")

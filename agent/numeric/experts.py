@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.median import medians
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -43,7 +45,7 @@ def expert_forecasts(values: FloatArray, moments: Places, steps: int, periods: t
         Shape (experts, moments, steps).
     """
     levels = [values[moments], *(_averages(values, alpha)[moments] for alpha in _LEVEL_ALPHAS)]
-    levels += [np.median(_recent(values, moments, count), axis=1) for count in _LEVEL_COUNTS]
+    levels += [medians(_recent(values, moments, count), axis=1) for count in _LEVEL_COUNTS]
     made = [np.repeat(level[:, None], steps, axis=1) for level in levels]
     made += _damped_lines(values, moments, steps)
     for period in periods:
@@ -65,9 +67,9 @@ def theil_sen(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     count = rows.shape[1]
     earlier, later = np.triu_indices(count, max(1, count // 3))
-    slope: FloatArray = np.median((rows[:, later] - rows[:, earlier]) / (later - earlier), axis=1)
+    slope: FloatArray = medians((rows[:, later] - rows[:, earlier]) / (later - earlier), axis=1)
     ages = np.arange(count) - (count - 1)
-    now: FloatArray = np.median(rows - slope[:, None] * ages, axis=1)
+    now: FloatArray = medians(rows - slope[:, None] * ages, axis=1)
     return slope, now
 
 
@@ -108,5 +110,5 @@ def _same_phase(values: FloatArray, moments: Places, steps: int, period: int) ->
     newest = moments[:, None] + ahead - period * -(-ahead // period)
     earlier = newest - period * np.arange(_SEASON_CYCLES)[:, None, None]
     usable = np.where(earlier >= 0, earlier, newest)
-    median: FloatArray = np.median(values[np.where(usable >= 0, usable, moments[:, None])], axis=0)
+    median: FloatArray = medians(values[np.where(usable >= 0, usable, moments[:, None])], axis=0)
     return median

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.numeric.experts import expert_forecasts
+from agent.numeric.median import median
 from agent.numeric.regular_grid import regular
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def forecast(times_s: FloatArray, values: FloatArray, steps: int, coverage: floa
 
 def _unjudged(series: RegularSeries, steps: int) -> Forecast:
     unknown = np.full(steps, np.nan)
-    point = np.full(steps, np.median(series.values)) if len(series.values) else unknown
+    point = np.full(steps, median(series.values)) if len(series.values) else unknown
     return Forecast(series.step_s, point, unknown, unknown.copy())
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.median import median
+
 if TYPE_CHECKING:
     from agent.model import FloatArray
 
@@ -51,7 +53,7 @@ def regular(times_s: FloatArray, values: FloatArray) -> RegularSeries:
     if len(kept) < 2:
         at_s = float(times[-1]) if len(times) else 0.0
         return RegularSeries(1.0, kept, at_s, at_s)
-    step_s = float(np.median(np.diff(times)))
+    step_s = median(np.diff(times))
     start_s, end_s = float(times[0]), float(times[-1])
     cells = round((end_s - start_s) / step_s) + 1 if step_s > 0 else len(kept) * _MAX_STRETCH + 1
     if cells > len(kept) * _MAX_STRETCH:

@@ -52,7 +52,7 @@ class RowTable:
 
     def remove(self, ids: IdArray) -> NDArray[np.int64]:
         """Forget ids and return the rows they had; unknown ids are fine."""
-        asked = np.unique(ids) if len(ids) > 1 else ids
+        asked = np.array(sorted(set(ids.tolist())), dtype=np.uint32)
         asked = asked[self.find(asked) >= 0]
         places = np.searchsorted(self.ids, asked)
         rows = self.rows[places]

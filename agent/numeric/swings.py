@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.numeric.median import median
 from agent.numeric.scores import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def noise_of(values: FloatArray) -> float:
     if len(values) < 3:
         return 0.0
     steps = np.diff(values)
-    return float(np.median(np.abs(steps - np.median(steps)))) / MAD_TO_SIGMA / 2**0.5
+    return median(np.abs(steps - median(steps))) / MAD_TO_SIGMA / 2**0.5
 
 
 def swings_of(values: FloatArray, noise: float) -> Swings:
