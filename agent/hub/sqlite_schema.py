@@ -18,11 +18,23 @@ _CHECK_UP_TO_BYTES = 1 << 30
 _WAIT_S = 5.0
 _WAIT_FOR_READERS_S = 0.05
 
-_SCHEMA = """
+_BATCH = """\
+    epoch_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL,
+    received_ns INTEGER NOT NULL,
+    ids BLOB NOT NULL,
+    points BLOB NOT NULL,
+    flags BLOB,
+    weights BLOB
+"""
+"""What a batch and an agent's newest batch were up to schema 2."""
+
+_SCHEMA = f"""
 CREATE TABLE agent (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    labels TEXT NOT NULL DEFAULT '{}',
+    labels TEXT NOT NULL DEFAULT '{{}}',
     version TEXT NOT NULL DEFAULT '',
     epoch TEXT NOT NULL DEFAULT '',
     last_seq INTEGER NOT NULL DEFAULT 0,
@@ -54,15 +66,7 @@ CREATE TABLE series (
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY,
     agent_id INTEGER NOT NULL,
-    epoch_id INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    time_ns INTEGER NOT NULL,
-    received_ns INTEGER NOT NULL,
-    ids BLOB NOT NULL,
-    points BLOB NOT NULL,
-    flags BLOB,
-    weights BLOB
-) STRICT;
+{_BATCH}) STRICT;
 CREATE INDEX batch_by_time ON batch (agent_id, time_ns);
 CREATE TABLE event (
     id INTEGER PRIMARY KEY,
@@ -79,18 +83,10 @@ CREATE TABLE event (
 CREATE INDEX event_by_time ON event (time_ns);
 """
 
-_SINCE_2 = """
+_SINCE_2 = f"""
 CREATE TABLE latest (
     agent_id INTEGER PRIMARY KEY,
-    epoch_id INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    time_ns INTEGER NOT NULL,
-    received_ns INTEGER NOT NULL,
-    ids BLOB NOT NULL,
-    points BLOB NOT NULL,
-    flags BLOB,
-    weights BLOB
-) STRICT;
+{_BATCH}) STRICT;
 CREATE TABLE progress (step INTEGER NOT NULL) STRICT;
 INSERT INTO progress VALUES (0);
 CREATE INDEX series_by_name ON series (name);
