@@ -20,10 +20,10 @@ from agent.numeric.regular_grid import regular
 from agent.numeric.swings import noise_of, swings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from agent.model import FloatArray
-    from agent.numeric.swings import Swings
+    from agent.numeric.swings import Swing, Swings
 
 __all__ = ["NEVER", "Exhaustion", "exhaustion", "time_to_exhaustion_s"]
 
@@ -33,8 +33,7 @@ _SHRINK = 0.8
 _PARTS = 8
 _MAX_FALLS = 1
 _MAX_PART_RATIO = 0.4
-_MIN_RECENT_RATIO = 0.65
-_MAX_RECENT_RATIO = 1.35
+_MAX_BEND_RATIO = 0.2
 _RISE_SIGMAS = 3.0
 _REACH = 6.0
 _BEYOND_RATIO = 0.25
@@ -81,7 +80,7 @@ class _Trend:
 
 
 def time_to_exhaustion_s(times_s: FloatArray, values: FloatArray, limit: float) -> float:
-    """Seconds until a series crosses the limit, from the side where most of its history lies; inf = never, 0 = it has."""
+    """Seconds until a series crosses the limit, from the side where its history began; inf = never, 0 = it has."""
     return exhaustion(times_s, values, limit).eta_s
 
 
@@ -91,14 +90,16 @@ def exhaustion(times_s: FloatArray, values: FloatArray, limit: float) -> Exhaust
     Args:
         times_s: Rising seconds, shape (n,), any epoch.
         values: Shape (n,); what is not finite is a gap. The newest 1,440 on an even grid count.
-        limit: Reached from below, or from above when most of the history lies above it.
+        limit: Reached from below, or from above where the history began above it: most of its first quarter.
     Returns:
         `NEVER` with fewer than 24 values, without a trend, or when the crossing lies further ahead than six times what
-        was seen of the trend. 1 to 3 ms.
+        was seen of the trend. Some 0.5 ms.
     """
     series = regular(times_s, values).last(_HISTORY_COUNT)
-    if len(series.values) < _MIN_COUNT or not isfinite(limit):
+    count = len(series.values)
+    if not count or not isfinite(limit):
         return NEVER
+<<<<<<< HEAD
     sign = 1.0 if median(series.values) <= limit else -1.0
     rising = sign * (series.values - limit)
     if rising[-1] >= 0:
@@ -107,6 +108,15 @@ def exhaustion(times_s: FloatArray, values: FloatArray, limit: float) -> Exhaust
         return NEVER
     trend = _trend(rising)
     return NEVER if trend is None else _crossing(trend, series.step_s)
+=======
+    with np.errstate(over="ignore", invalid="ignore"):
+        sign = 1.0 if float(np.median(series.values[: -(-count // 4)])) <= limit else -1.0
+        rising = sign * (series.values - limit)
+        if rising[-1] >= 0:
+            return Exhaustion(0.0, 0.0, 0.0, 1.0, "the limit is reached")
+        trend = _trend(rising) if count >= _MIN_COUNT and rising.min() < rising.max() else None
+        return NEVER if trend is None else _crossing(trend, series.step_s)
+>>>>>>> 15c8a38 (Time a rise by what it is now, and know large saw-teeth under small ones)
 
 
 def _crossing(trend: _Trend, step_s: float) -> Exhaustion:
@@ -129,7 +139,8 @@ def _trend(rising: FloatArray) -> _Trend | None:
     last_fall = swings.done[-1].top - float(rising[swings.leg_start]) if swings.done else 0.0
     for count in _stretches(len(rising)):
         is_mostly_leg = count <= 2 * (len(rising) - swings.leg_start)
-        if is_mostly_leg and _is_known_ground(rising, swings):
+        start = len(rising) if is_mostly_leg else len(rising) - count
+        if _is_known_ground(float(rising[-1]), [swing for swing in swings.done if swing.peak < start]):
             break
         found = _even_rise(rising[-count:], noise)
         if found is not None and (is_mostly_leg or found.slope * count > _MIN_FALL_RATIO * last_fall):
@@ -144,27 +155,34 @@ def _stretches(count: int) -> Iterator[int]:
         count = int(count * _SHRINK)
 
 
-def _is_known_ground(rising: FloatArray, swings: Swings) -> bool:
-    """True while the present rise is no higher than rises before it that were undone."""
-    if not swings.done:
+def _is_known_ground(level: float, before: Sequence[Swing]) -> bool:
+    """True while a rise has come no higher than rises before it that were undone."""
+    if not before:
         return False
-    top = max(swing.top for swing in swings.done)
-    height = max(swing.height for swing in swings.done)
-    return float(rising[-1]) < top + _BEYOND_RATIO * height
+    top = max(swing.top for swing in before)
+    height = max(swing.height for swing in before)
+    return level < top + _BEYOND_RATIO * height
 
 
 def _even_rise(stretch: FloatArray, noise: float) -> _Trend | None:
-    """The line through a stretch when it rises from part to part, none of them alone accounts for it, and it still goes on."""
+    """The line through a stretch when it rises from part to part, none of them alone accounts for it, and it goes on as before.
+
+    At most one part may fall, and no two in a row may fail to rise. As before: the later half is as steep as the line, within a
+    fifth; what bends more is looked at in a shorter stretch.
+    """
     width = len(stretch) // _PARTS
     parts = medians(stretch[len(stretch) - _PARTS * width :].reshape(_PARTS, width), axis=1)
     steps = np.diff(parts)
     rise = float(parts[-1] - parts[0])
-    if rise <= 0 or int((steps <= 0).sum()) > _MAX_FALLS or float(steps.max()) > _MAX_PART_RATIO * rise:
+    is_still = steps <= 0
+    if rise <= 0 or int((steps < 0).sum()) > _MAX_FALLS or bool((is_still[1:] & is_still[:-1]).any()):
+        return None
+    if float(steps.max()) > _MAX_PART_RATIO * rise:
         return None
     slopes, levels = theil_sen(parts[None, :])
     slope, level = float(slopes[0]), float(levels[0])
     recent = float(parts[-1] - parts[_PARTS // 2 - 1]) / (_PARTS // 2)
-    if slope <= 0 or not _MIN_RECENT_RATIO <= recent / slope <= _MAX_RECENT_RATIO:
+    if slope <= 0 or abs(recent / slope - 1.0) > _MAX_BEND_RATIO:
         return None
     apart = parts - (level + slope * np.arange(1 - _PARTS, 1))
     spread = max(float(np.sqrt((apart * apart).sum() / (_PARTS - 2))), noise / width**0.5)
@@ -186,7 +204,7 @@ def _agreement(parts: FloatArray, slope: float) -> float:
 def _rising_swings(swings: Swings, count: int) -> _Trend | None:
     """The line through the tops of the last swings when tops and bottoms both rise from swing to swing."""
     last = swings.done[-_MAX_SWINGS:]
-    if len(last) < _MIN_SWINGS:
+    if len(last) < _MIN_SWINGS or _is_known_ground(last[-1].top, swings.done[:-_MAX_SWINGS]):
         return None
     tops, bottoms = np.array([swing.top for swing in last]), np.array([swing.bottom for swing in last])
     if int((np.diff(tops) <= 0).sum()) > len(last) // 4 or int((np.diff(bottoms) <= 0).sum()) > len(last) // 4:

@@ -56,6 +56,26 @@ def test_a_limit_that_is_reached_is_zero_seconds_away():
     assert time_to_exhaustion_s(minutes(61), values, 100.0) == 0.0
 
 
+def test_a_limit_that_was_passed_long_ago_is_zero_seconds_away():
+    assert time_to_exhaustion_s(minutes(300), np.linspace(0, 400, 300), 100.0) == 0.0
+    assert time_to_exhaustion_s(minutes(3), np.array([98.0, 99.0, 101.0]), 100.0) == 0.0
+
+
+def test_a_rise_in_coarse_steps_is_timed():
+    values = 5.0 * np.floor(np.linspace(20, 45, 240) / 5)
+    assert time_to_exhaustion_s(minutes(240), values, 100.0) == pytest.approx(9 * 3600, rel=0.15)
+
+
+def test_a_rise_that_became_steeper_is_timed_by_what_it_is_now():
+    values = np.append(np.linspace(20, 30, 200), 30 + 0.15 * np.arange(1, 61))
+    assert time_to_exhaustion_s(minutes(260), values, 100.0) == pytest.approx(61 / 0.15 * MINUTE_S, rel=0.15)
+
+
+def test_values_at_the_edge_of_the_range_are_no_reason_to_warn():
+    values = 1e308 * np.where(np.arange(100) % 3, 1.0, -1.0)
+    assert time_to_exhaustion_s(minutes(100), values, 0.0) >= 0.0
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -76,6 +96,11 @@ def test_what_is_harmless_is_never(values):
 def test_a_saw_tooth_is_harmless_at_every_moment_once_it_was_cleared_twice():
     values = teeth(700, 97, 80.0) + 0.05 * np.random.default_rng(2).standard_normal(700)
     assert all(time_to_exhaustion_s(minutes(now), values[:now], 100.0) == inf for now in range(200, 700, 7))
+
+
+def test_small_saw_teeth_on_large_ones_are_harmless_once_the_large_were_cleared():
+    values = teeth(700, 97, 60.0) + teeth(700, 11, 12.0, bottom=0.0)
+    assert all(time_to_exhaustion_s(minutes(now), values[:now], 100.0) == inf for now in range(220, 700, 7))
 
 
 def test_saw_teeth_that_rise_from_one_to_the_next_are_not_harmless():
