@@ -265,10 +265,11 @@ def _as_kept(course: Course, kept: IntArray) -> Kept:
     crosses = series[1:] != series[:-1]
     shares[crosses] = course.starts[series[1:][crosses]]
     first = course.starts[series[0]]
-    weights = np.add.reduceat(course.weights[: course.starts[series[-1] + 1]], np.concatenate(([first], shares)))
-    position = course.order[kept]
-    rising = np.argsort(position)
-    return Kept(position[rising], weights[rising])
+    weights = np.zeros(len(course.order))
+    ends = course.starts[series[-1] + 1]
+    weights[course.order[kept]] = np.add.reduceat(course.weights[:ends], np.concatenate(([first], shares)))
+    index = np.flatnonzero(weights)
+    return Kept(index, weights[index])
 
 
 def reconstructed(block: Block, kept: Kept) -> FloatArray:

@@ -34,13 +34,14 @@ def line_bounds(block: Block, kept: Kept, bounds: FloatArray) -> FloatArray:
     """
     order = np.argsort(block.ids, kind="stable")
     starts = np.concatenate(([0], np.flatnonzero(np.diff(block.ids[order])) + 1, [len(order)]))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    by_place = np.argsort(place[kept.index])
+    number = np.full(len(order), -1)
+    number[kept.index] = np.arange(len(kept.index))
+    places = np.flatnonzero(number[order] >= 0)
+    by_place = number[order[places]]
     rows = _Rows(starts, block.monotonic_s[order], block.values[order], bounds[order])
     values = (block.values[kept.index] if kept.values is None else kept.values)[by_place]
     made = np.empty(len(by_place))
-    made[by_place] = _of_rows(rows, place[kept.index[by_place]], values) if len(by_place) else 0.0
+    made[by_place] = _of_rows(rows, places, values) if len(by_place) else 0.0
     return made
 
 
