@@ -99,24 +99,13 @@ def exhaustion(times_s: FloatArray, values: FloatArray, limit: float) -> Exhaust
     count = len(series.values)
     if not count or not isfinite(limit):
         return NEVER
-<<<<<<< HEAD
-    sign = 1.0 if median(series.values) <= limit else -1.0
-    rising = sign * (series.values - limit)
-    if rising[-1] >= 0:
-        return Exhaustion(0.0, 0.0, 0.0, 1.0, "the limit is reached")
-    if rising.min() == rising.max():
-        return NEVER
-    trend = _trend(rising)
-    return NEVER if trend is None else _crossing(trend, series.step_s)
-=======
     with np.errstate(over="ignore", invalid="ignore"):
-        sign = 1.0 if float(np.median(series.values[: -(-count // 4)])) <= limit else -1.0
+        sign = 1.0 if median(series.values[: -(-count // 4)]) <= limit else -1.0
         rising = sign * (series.values - limit)
         if rising[-1] >= 0:
             return Exhaustion(0.0, 0.0, 0.0, 1.0, "the limit is reached")
         trend = _trend(rising) if count >= _MIN_COUNT and rising.min() < rising.max() else None
         return NEVER if trend is None else _crossing(trend, series.step_s)
->>>>>>> 15c8a38 (Time a rise by what it is now, and know large saw-teeth under small ones)
 
 
 def _crossing(trend: _Trend, step_s: float) -> Exhaustion:
