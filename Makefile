@@ -74,6 +74,7 @@ JUDGE ?= $(wildcard ../shared/tools/detect_eval.py)
 bench-detect: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/detect_bench.py $(if $(and $(JUDGE),$(wildcard $(DATA))),--judge "$(JUDGE)" --data "$(dir $(DATA))")
 	@$(if $(and $(JUDGE),$(wildcard $(DATA))),$(BIN)/python benchmarks/detect_altered.py --judge "$(JUDGE)" --data "$(dir $(DATA))")
+	@$(if $(JUDGE),$(BIN)/python benchmarks/detect_generated.py --judge "$(JUDGE)")
 
 ## make bench-forecast   forecasts and predicted failures beside simpler ones; DATA=nab_dev.zip
 bench-forecast: $(VENV)/run.stamp

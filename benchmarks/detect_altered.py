@@ -68,6 +68,38 @@ def backwards(one: Series) -> Series:
     return {**one, "x": one["x"][::-1].copy(), "y": one["y"][::-1].copy(), "windows": windows}
 
 
+def rounded(one: Series) -> Series:
+    """To a thirtieth of its range."""
+    step = np.ptp(one["x"]) / 30 or 1.0
+    return {**one, "x": np.round(one["x"] / step) * step}
+
+
+def compressed(one: Series) -> Series:
+    """Its logarithm: what is heavy in the tails is so no more."""
+    above = one["x"] - one["x"].min()
+    return {**one, "x": np.log1p(above / (np.median(above) or above.mean() or 1.0))}
+
+
+def squared(one: Series) -> Series:
+    """Its tails are heavier than they were."""
+    return {**one, "x": (one["x"] - one["x"].min()) ** 2}
+
+
+def with_gaps(one: Series) -> Series:
+    """Forty-eight rows there, twelve missing, and so on; on average."""
+    is_gone = np.arange(len(one["x"])) % 2 == 1
+    lasts = np.random.default_rng(3).geometric(np.where(is_gone, 1 / 12, 1 / 48))
+    return {**one, "x": np.where(np.repeat(is_gone, lasts)[: len(one["x"])], np.nan, one["x"])}
+
+
+def woken(one: Series) -> Series:
+    """After five hundred rows in which nothing moves."""
+    count = 500
+    windows = [(first + count, last + count) for first, last in one["windows"]]
+    still, quiet = np.full(count, one["x"][0]), np.zeros(count, dtype=int)
+    return {**one, "x": np.concatenate((still, one["x"])), "y": np.concatenate((quiet, one["y"])), "windows": windows}
+
+
 ALTERED: tuple[Callable[[Series], Series], ...] = (
     noisy,
     turned_over,
@@ -76,6 +108,11 @@ ALTERED: tuple[Callable[[Series], Series], ...] = (
     stretched,
     begun_later,
     backwards,
+    rounded,
+    compressed,
+    squared,
+    with_gaps,
+    woken,
 )
 
 
