@@ -90,15 +90,7 @@ class Breaker(ControlledCircuit):
             BreakerOpen: The call was refused; `function` was not called.
             BaseException: Whatever `function` raised, the same object.
         """
-        flights = self._flights  # from here on as in `_start` and `_end_well`, without the cost of their frames
-        started_s = self._read_s()
-        if self._seen_s <= started_s < self._check_s:
-            key = self._next_key()
-            flights[key] = started_s
-        elif self._seen_s <= started_s < self._refuses_until_s:
-            raise self._refusal(started_s)
-        else:
-            flights, key, started_s = self._admit(started_s)
+        flights, key, started_s = self._start()
         try:
             result = function(*args, **kwargs)
             if type(result) is CoroutineType or isawaitable(result):
@@ -106,13 +98,7 @@ class Breaker(ControlledCircuit):
         except BaseException as error:
             self._end_badly(flights, key, started_s, error)
             raise
-        now_s = self._read_s()
-        with self._lock:
-            if flights is self._quiet_flights and now_s < self._check_s:
-                del flights[key]
-                self._quiet_passes += 1
-                return result
-        self._judge_result(flights, key, started_s, result)
+        self._end_well(flights, key, started_s, result)
         return result
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -123,15 +109,7 @@ class Breaker(ControlledCircuit):
             TypeError: `function` is a coroutine function; `execute` is for these.
             BaseException: Whatever `function` raised, the same object.
         """
-        flights = self._flights  # from here on as in `_start` and `_end_well`, without the cost of their frames
-        started_s = self._read_s()
-        if self._seen_s <= started_s < self._check_s:
-            key = self._next_key()
-            flights[key] = started_s
-        elif self._seen_s <= started_s < self._refuses_until_s:
-            raise self._refusal(started_s)
-        else:
-            flights, key, started_s = self._admit(started_s)
+        flights, key, started_s = self._start()
         try:
             result: Any = function(*args, **kwargs)
         except BaseException as error:
@@ -143,13 +121,7 @@ class Breaker(ControlledCircuit):
             raise TypeError(
                 f"breaker {self.name!r}: call() takes a plain function (got a coroutine); await execute() instead"
             )
-        now_s = self._read_s()
-        with self._lock:
-            if flights is self._quiet_flights and now_s < self._check_s:
-                del flights[key]
-                self._quiet_passes += 1
-                return cast("T", result)
-        self._judge_result(flights, key, started_s, result)
+        self._end_well(flights, key, started_s, result)
         return cast("T", result)
 
     def __call__(self, function: Callable[P, T], /) -> Callable[P, T]:
@@ -189,16 +161,6 @@ class Breaker(ControlledCircuit):
             f"breaker {self.name!r}: the block was entered in another task or thread; use `with breaker.acquire():` there"
         )
 
-    def _start(self) -> tuple[Flights, int, float]:
-        """Admit a call: without the lock while the circuit is quiet, else by `_admit`."""
-        flights = self._flights  # before the check: a state that ends in between makes this call's outcome stale
-        started_s = self._read_s()
-        if not self._seen_s <= started_s < self._check_s:
-            return self._admit(started_s)
-        key = self._next_key()
-        flights[key] = started_s
-        return flights, key, started_s
-
     def _start_stream(self) -> Permit:
         """Admit a call whose duration says nothing about the target, because its consumer sets the pace."""
         flights, key, _ = self._start()
@@ -209,12 +171,11 @@ class Breaker(ControlledCircuit):
     def _end_well(self, flights: Flights, key: int, started_s: float, result: object) -> None:
         """Count a call that returned. Quiet and not yet late, it cannot have been slow: nothing in flight is until `_check_s`."""
         now_s = self._read_s()
-        with self._lock:
-            if flights is self._quiet_flights and now_s < self._check_s:
-                del flights[key]
-                self._quiet_passes += 1
-                return
-        self._judge_result(flights, key, started_s, result)
+        if flights is self._quiet_flights and now_s < self._check_s:
+            del flights[key]
+            self._count_pass()
+        else:
+            self._judge_result(flights, key, started_s, result)
 
     def _judge_result(self, flights: Flights, key: int, started_s: float, result: object) -> None:
         verdict = self._judge.of_result(result)

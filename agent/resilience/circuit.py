@@ -13,6 +13,7 @@ from agent.resilience.backoff import Backoff
 from agent.resilience.breaker_events import BreakerEvent, Deliver, EventRelay, deliver_soon
 from agent.resilience.breaker_settings import BreakerSettings, CircuitState
 from agent.resilience.breaker_state import Totals
+from agent.resilience.lock_free_count import LockFreeCount
 from agent.resilience.verdict import Judge, Verdict
 from agent.resilience.window import FAILED, PASSED, SLOW, CountWindow, TimeWindow, Window
 
@@ -34,13 +35,16 @@ class Circuit:
     Time-driven changes are dated to the moment they fell due, whenever somebody looks: what one sees never depends on who
     looked before. Within, time never runs backwards (`_skew_s` makes up for a clock that does).
 
-    Lock-free readers see `_check_s` at minus infinity before a state ends, so that they queue at the lock instead.
+    While nothing is wrong, calls are admitted and end without the lock: what they do is one step each, which no other thread can
+    interrupt. They see `_check_s` at minus infinity before a state ends, so that they queue at the lock instead. A call that
+    ends at that very moment counts as before or after it.
     """
 
     __slots__ = (
         "_backoff",
         "_check_s",
         "_clock",
+        "_count_pass",
         "_count_refusal",
         "_due_s",
         "_flights",
@@ -50,11 +54,11 @@ class Circuit:
         "_lock",
         "_next_key",
         "_overdue",
+        "_passes",
         "_probe_successes",
         "_quiet_flights",
-        "_quiet_passes",
         "_read_s",
-        "_refusals_read",
+        "_refusals",
         "_refuses_until_s",
         "_relay",
         "_seen_s",
@@ -97,20 +101,31 @@ class Circuit:
         )
         self._is_simple = settings.record_result is None and settings.ignore_result is None
         self._next_key = itertools.count().__next__
-        self._count_refusal = itertools.count().__next__
-        self._refusals_read = 0
+        self._passes = LockFreeCount()
+        self._refusals = LockFreeCount()
+        self._count_pass, self._count_refusal = self._passes.add, self._refusals.add
         self._skew_s = 0.0
-        self._quiet_passes = 0
         self._state = CLOSED
         self._seen_s = self._read_s()
         self._enter(CLOSED, self._seen_s, "")
 
     # --- admission --------------------------------------------------------------------------------------------------
 
-    def _admit(self, now_s: float) -> tuple[Flights, int, float]:
-        """Let a call start, or raise BreakerOpen."""
-        if self._seen_s <= now_s < self._refuses_until_s:
-            raise self._refusal(now_s)
+    def _start(self) -> tuple[Flights, int, float]:
+        """Let a call start, or raise BreakerOpen; without the lock while nothing is wrong, and while the wait is not over."""
+        flights = self._flights  # before the check: a state that ends in between makes this call's outcome stale
+        now_s = self._read_s()
+        if self._check_s > now_s >= self._seen_s:
+            key = self._next_key()
+            flights[key] = now_s
+            return flights, key, now_s
+        if self._refuses_until_s > now_s >= self._seen_s:
+            self._count_refusal()
+            raise BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
+        return self._admit()
+
+    def _admit(self) -> tuple[Flights, int, float]:
+        """The same with everything that is due, under the lock."""
         refusal = None
         with self._lock:
             now_s = self._look()
@@ -127,11 +142,6 @@ class Circuit:
         if refusal is not None:
             raise refusal
         return flights, key, now_s
-
-    def _refusal(self, now_s: float) -> BreakerOpen:
-        """The error of a call that comes while the wait is not over; needs no lock."""
-        self._count_refusal()
-        return BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
 
     def _begin_probing(self, now_s: float) -> None:
         if self._state_at(now_s) is not self._state:
@@ -281,17 +291,11 @@ class Circuit:
         is_counting = self._state in (CLOSED, METRICS_ONLY) and self._is_simple
         self._quiet_flights = self._flights if is_counting and not is_troubled else None
 
-    def _refusals(self) -> int:
-        """How many calls were refused. The counter is atomic and needs no lock; reading it counts, so readings are taken off."""
-        counted = self._count_refusal() - self._refusals_read
-        self._refusals_read += 1
-        return counted
-
     def _count_quiet_passes(self) -> None:
-        if self._quiet_passes:
-            self._totals.successes += self._quiet_passes
-            self._window.skip(self._quiet_passes)
-            self._quiet_passes = 0
+        passed = self._passes.take()
+        if passed:
+            self._totals.successes += passed
+            self._window.skip(passed)
 
     # --- time -------------------------------------------------------------------------------------------------------
 
@@ -320,6 +324,9 @@ class Circuit:
         self._count_quiet_passes()
         starts = sorted(start_s for start_s in self._flights.copy().values() if start_s < inf)
         late = [start_s for start_s in starts if self._is_overdue(start_s, now_s)]
+        self._overdue = min(
+            self._overdue, len(late)
+        )  # a call may have ended as it was found late: it ends without the lock
         for start_s in late[self._overdue :]:
             self._overdue += 1
             if self._trip_if_bad(start_s + slow_s):

@@ -42,6 +42,7 @@ class ControlledCircuit(Circuit):
         with self._lock:
             now_s = self._look()
             self._count_quiet_passes()
+            self._totals.rejected += self._refusals.take()
             seen = BreakerSnapshot(
                 name=self.name,
                 state=self._state_at(now_s),
@@ -54,7 +55,7 @@ class ControlledCircuit(Circuit):
                 overdue=self._overdue,
                 failed_rounds=self._backoff.rounds,
                 last_failure=self._last_failure,
-                totals=replace(self._totals, rejected=self._refusals()),
+                totals=replace(self._totals),
                 predicate_errors=self._judge.predicate_errors,
                 listener_errors=self._relay.listener_errors,
                 dropped_events=self._relay.dropped,

@@ -1,7 +1,5 @@
 """Puts a breaker round a function of any kind, keeping its name, signature and kind."""
 
-# ruff: noqa: SLF001 - the breaker's other half
-
 from __future__ import annotations
 
 import functools
@@ -44,13 +42,13 @@ def _called_thing(function: AnyFunction) -> AnyFunction:
 
 def _guarded_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     def guard(*args: Any, **kwargs: Any) -> Any:
-        flights, key, started_s = breaker._start()
+        flights, key, started_s = breaker._start()  # noqa: SLF001 - the breaker's other half
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            breaker._end_badly(flights, key, started_s, error)
+            breaker._end_badly(flights, key, started_s, error)  # noqa: SLF001 - as above
             raise
-        breaker._end_well(flights, key, started_s, result)
+        breaker._end_well(flights, key, started_s, result)  # noqa: SLF001 - as above
         return result
 
     return guard
@@ -58,25 +56,13 @@ def _guarded_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
 
 def _guarded_coroutine_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     async def guard(*args: Any, **kwargs: Any) -> Any:
-        flights = breaker._flights  # from here on as in `_start` and `_end_well`, without the cost of their frames
-        started_s = breaker._read_s()
-        if breaker._seen_s <= started_s < breaker._check_s:
-            key = breaker._next_key()
-            flights[key] = started_s
-        else:
-            flights, key, started_s = breaker._admit(started_s)
+        flights, key, started_s = breaker._start()  # noqa: SLF001 - the breaker's other half
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            breaker._end_badly(flights, key, started_s, error)
+            breaker._end_badly(flights, key, started_s, error)  # noqa: SLF001 - as above
             raise
-        now_s = breaker._read_s()
-        with breaker._lock:
-            if flights is breaker._quiet_flights and now_s < breaker._check_s:
-                del flights[key]
-                breaker._quiet_passes += 1
-                return result
-        breaker._judge_result(flights, key, started_s, result)
+        breaker._end_well(flights, key, started_s, result)  # noqa: SLF001 - as above
         return result
 
     return guard
@@ -84,7 +70,7 @@ def _guarded_coroutine_function(breaker: Breaker, function: AnyFunction) -> AnyF
 
 def _guarded_generator(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     def guard(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with breaker._start_stream():
+        with breaker._start_stream():  # noqa: SLF001 - the breaker's other half
             return (yield from function(*args, **kwargs))
 
     return guard
@@ -92,7 +78,7 @@ def _guarded_generator(breaker: Breaker, function: AnyFunction) -> AnyFunction:
 
 def _guarded_async_generator(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     async def guard(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with breaker._start_stream():
+        with breaker._start_stream():  # noqa: SLF001 - the breaker's other half
             inner: AsyncGenerator[Any, Any] = function(*args, **kwargs)
             step = anext(inner)
             while True:

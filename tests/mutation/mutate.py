@@ -37,6 +37,7 @@ FIRST = {
     "breaker": ("closed", "quiet_path", "blocks"),
     "permit": ("closed", "blocks"),
     "guard": ("decorator",),
+    "lock_free_count": ("quiet_path", "closed"),
     "window": ("closed", "windows"),
     "backoff": ("open",),
     "verdict": ("predicates",),

@@ -107,6 +107,33 @@ def test_scenario_28_a_snapshot_is_never_torn():
     assert torn == []
 
 
+class SetForward(SystemClock):
+    """The machine's clock, and so many seconds more."""
+
+    by_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return SystemClock.monotonic_s() + self.by_s
+
+
+def test_scenario_28_what_was_found_slow_while_it_ended_is_not_slow_for_ever():
+    """Calls end without the lock, also while another thread looks for those that take too long."""
+    clock = SetForward()
+    settings = BreakerSettings(min_calls=100_000, window_calls=100_000, slow_call_s=1e-6, failure_ratio=None)
+    breaker = Breaker("b", settings, clock=clock, rng=random.Random(1))
+
+    def work(_number):
+        for _ in range(2000):
+            breaker.acquire().succeed()
+            assert breaker.snapshot().overdue <= THREADS
+
+    in_threads(work)
+    clock.by_s = 1.0
+    seen = breaker.snapshot()
+    assert (seen.in_flight, seen.overdue, seen.totals.successes) == (0, 0, 2000 * THREADS)
+    assert (seen.calls, seen.slow) == (2000 * THREADS, seen.totals.slow)
+
+
 def test_scenario_28_guarded_calls_run_beside_each_other():
     """Four calls that wait for each other can only end when no lock is held while they run."""
     breaker = Breaker("b", clock=SystemClock(), rng=random.Random(1))
