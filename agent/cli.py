@@ -6,9 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agent.commands.arguments import build_parser
-from agent.commands.complaint import complain
-from agent.errors import RebellionError
+from agent.lean_start import put_off_imports
 
 __all__ = ["main"]
 
@@ -21,6 +19,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after `rebellion`; None = those of the process.
     """
+    put_off_imports()
+    from agent.commands.arguments import build_parser
+    from agent.commands.complaint import complain
+    from agent.errors import RebellionError
+
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         args = build_parser(words).parse_args(words)

@@ -9,29 +9,43 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
 
-__all__ = ["give_back_free_memory", "keep_heap_small", "start_lean"]
+__all__ = ["give_back_free_memory", "keep_heap_small", "put_off_imports", "start_lean"]
 
 RENDERS_FOR_PEOPLE = ("rich", "better_exceptions", "greenlet")
 """structlog imports these where they are installed: 4 MiB for pictures of tracebacks that a daemon never draws."""
 
-LOADED_WHEN_USED = (
-    "email.utils",
-    "importlib.metadata",
-    "msgspec.inspect",
-    "numpy._core._add_newdocs",
-    "numpy._core._add_newdocs_scalars",
-    "structlog.stdlib",
-    "urllib.request",
+LOADED_WHEN_USED = frozenset(
+    {
+        "asyncio.sslproto",
+        "bz2",
+        "email.utils",
+        "importlib.metadata",
+        "lzma",
+        "msgspec.inspect",
+        "numpy._core._add_newdocs",
+        "numpy._core._add_newdocs_scalars",
+        "numpy._core._dtype_ctypes",
+        "numpy._core._internal",
+        "structlog.stdlib",
+        "structlog.threadlocal",
+        "urllib.request",
+    }
 )
-"""Others import these for what an agent does not ask of them (a proxy, a schema, a version, the docstrings of C): 2 MiB."""
+"""Others import these for what is seldom asked of them (archives, proxies, schemas, docstrings of C): 2.6 MiB of an agent."""
 
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _LARGE_BYTES = 128 * 1024
 
 
+def put_off_imports() -> None:
+    """Let modules that others import in vain load when something in them is first used; what is imported already stays so."""
+    if not any(isinstance(finder, _PutOff) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _PutOff())
+
+
 def start_lean(environ: MutableMapping[str, str]) -> None:
-    """Import structlog without its guests, put off what others import in vain, and tell BLAS that one thread is enough.
+    """Import structlog without its guests, and tell BLAS that one thread is enough.
 
     Call it first: what is imported already stays as it is.
 
@@ -39,7 +53,6 @@ def start_lean(environ: MutableMapping[str, str]) -> None:
         environ: The process's environment; a setting of the user's own is left alone.
     """
     environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.meta_path.insert(0, _PutOff())
     if "structlog" not in sys.modules:
         with _absent(RENDERS_FOR_PEOPLE):
             import structlog  # noqa: F401 - imported for its side effect of being there
