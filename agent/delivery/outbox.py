@@ -60,6 +60,7 @@ class Outbox:
         hand: The group that is being delivered.
         is_failing: True from a failed delivery until one succeeds.
         is_finishing: True when no more live data come: a backlog goes as fast as the sink takes it.
+        is_closed: True from `close` on.
         pace: How fast it goes otherwise.
     """
 
@@ -69,6 +70,7 @@ class Outbox:
         self.hand: Group | None = None
         self.is_failing = False
         self.is_finishing = False
+        self.is_closed = False
         self.pace = Pace(clock, max_group_count=_MAX_NUMBERED_COUNT)
         self._clock = clock
         self._epoch = epoch
@@ -176,7 +178,13 @@ class Outbox:
         return True
 
     async def close(self) -> None:
-        """Leave what is not delivered in the spool, or without one count it as dropped at shutdown; take nothing more in."""
+        """Leave what is not delivered in the spool, or without one count it as dropped at shutdown; take nothing more in.
+
+        Safe twice.
+        """
+        if self.is_closed:
+            return
+        self.is_closed = True
         await self.spill()
         hand, spool = self.hand, self.spool
         if hand is not None and spool is not None and hand.ids:
