@@ -96,6 +96,8 @@ def chunk_of(batches: Sequence[BatchWrite]) -> Chunk:
 
 def join(chunks: Sequence[Chunk]) -> Chunk:
     """Chunks, at least one, as a single one; times that they share stay apart."""
+    if len(chunks) == 1:
+        return chunks[0]
     ids = np.unique(np.concatenate([chunk.ids for chunk in chunks]))
     times = np.concatenate([chunk.times_ns for chunk in chunks])
     names = {name for chunk in chunks for name in chunk.columns}

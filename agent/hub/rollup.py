@@ -137,19 +137,27 @@ def _reduced(whole: Chunk, starts: NDArray[np.intp], step_ns: int) -> dict[str, 
 def _reduced_ways(whole: Chunk, starts: NDArray[np.intp], step_s: float) -> dict[str, Floats]:
     """What is said of ways; of points to which none leads only where there is nothing else."""
     covered_s = np.add.reduceat(whole.columns["covered_s"], starts, axis=1)
+    if "over_time" not in whole.columns:
+        return {
+            "covered_s": np.minimum(covered_s, step_s),
+            "error": _largest(whole, "error", whole.columns["count"], starts),
+        }
     is_bare = _spread(covered_s, starts, whole.shape[1]) <= 0
     weights = np.where(is_bare & (whole.columns["count"] > 0), 1.0, whole.columns["covered_s"])
-    error = _mean(whole.columns["error"], weights, starts)
-    if "over_time" not in whole.columns:
-        return {"covered_s": np.minimum(covered_s, step_s), "error": error}
     marks = np.bitwise_or.reduceat(whole.column("marks").astype(np.uint8), starts, axis=1)
     return {
         "covered_s": covered_s,
-        "error": error,
+        "error": _mean(whole.columns["error"], weights, starts),
         "over_time": _mean(whole.columns["over_time"], weights, starts),
-        "max_error": np.maximum.reduceat(np.where(weights > 0, whole.column("max_error"), 0.0), starts, axis=1),
+        "max_error": _largest(whole, "max_error", weights, starts),
         "marks": marks.astype(np.float64),
     }
+
+
+def _largest(whole: Chunk, name: str, weights: Floats, starts: NDArray[np.intp]) -> Floats:
+    """The largest of each stretch among those that weigh something; NaN where one of these is."""
+    largest: Floats = np.maximum.reduceat(np.where(weights > 0, whole.column(name), 0.0), starts, axis=1)
+    return largest
 
 
 def _mean(values: Floats, weights: Floats, starts: NDArray[np.intp]) -> Floats:
