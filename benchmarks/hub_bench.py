@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from agent_cost import cpu_s, free_port, rss_mib, wait_for_port
+from agent_cost import cpu_s, free_port, memory_mib, wait_for_port
 from hub_load import Values
 
 HERE = Path(__file__).parent
@@ -151,7 +151,7 @@ def under_load(hub: RunningHub, agents_core: int, agents: int, series: int, seco
         found = {
             "hub_core_share": (cpu_s(hub.pid) - spent_s) / elapsed_s,
             "hub_core_waited_share": (hub.waited_s() - waited_s) / elapsed_s,
-            "rss_mib": rss_mib(hub.pid),
+            "rss_mib": memory_mib(hub.pid),
             "hour_of_a_series_under_load_ms": statistics.median(one for one, _ in asked),
             "list_of_agents_under_load_ms": statistics.median(one for _, one in asked),
         }
@@ -187,9 +187,9 @@ def idle_kib(folder: Path, cores_: tuple[int, int], count: int, is_tls: bool) ->
         address = f"{'wss' if is_tls else 'ws'}://127.0.0.1:{hub.port}/api/v1/ingest"
         warm = min(20, count)
         with load(cores_[1], "idle", address, str(warm), keys.get("tls_cert_file", "")):
-            before = rss_mib(hub.pid)
+            before = memory_mib(hub.pid)
             with load(cores_[1], "idle", address, str(count), keys.get("tls_cert_file", ""), str(warm)):
-                return (rss_mib(hub.pid) - before) * 1024 / count
+                return (memory_mib(hub.pid) - before) * 1024 / count
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
