@@ -23,6 +23,7 @@ __all__ = ["Course", "compact", "course_of", "reconstructed"]
 MAX_LEVELS = 64
 """Splits on the way from a whole series to a point; curves that need more than half of it are split nearer their middle."""
 SLIDE_STEPS = np.array([[0], [-1], [1], [-2], [2]])
+"""Where a kept point may slide to, from where it is; the first is to stay."""
 SLIDE_RATIO = 0.1
 """A kept point may slide to a neighbour that differs by less than this share of its series' range: peaks stay, slopes settle."""
 

@@ -80,6 +80,25 @@ def test_bends_are_those_of_the_slow_greedy_form(seed: int, budget: int) -> None
 
 
 @settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(10, 60))
+def test_points_slide_only_where_that_pays_and_only_on_slopes(seed: int, series: int, budget: int) -> None:
+    rng = np.random.default_rng(seed)
+    course = course_of(block_of(rng.normal(size=200).cumsum(), np.sort(rng.integers(0, series, 200))))
+    frame = np.zeros(200, bool)
+    frame[course.starts[:-1]] = frame[course.starts[1:] - 1] = True
+    kept = np.flatnonzero(frame | compaction._bends(course, frame, budget))
+    slid = compaction._slid(course, kept, frame)
+    squares = compaction._Squares(course)
+    ways = np.isin(kept[1:], course.starts, invert=True)
+    before, after = (squares.of(points[:-1], points[1:])[ways].sum() for points in (kept, slid))
+    assert after <= before - compaction.SLIDE_GAIN * (slid != kept).sum() + 1e-9
+    assert (np.diff(slid) > 0).all()
+    assert (slid[frame[kept]] == kept[frame[kept]]).all()
+    assert (np.abs(slid - kept) <= 2).all()
+    assert (np.abs(course.y[slid] - course.y[kept]) <= compaction.SLIDE_RATIO * course.span[kept]).all()
+
+
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 60))
 def test_53_first_and_last_point_of_each_series_stay_when_there_is_room(seed: int, series: int) -> None:
     rng = np.random.default_rng(seed)
