@@ -24,7 +24,7 @@ __all__ = ["expert_forecasts", "theil_sen"]
 _LEVEL_ALPHAS = (0.5, 0.2, 0.05)
 _LEVEL_COUNTS = (12, 48, 192)
 _TREND_COUNT = 60
-_DAMPINGS = (0.8, 0.95)
+_DAMPINGS = (0.8, 0.95, 1.0)
 _SEASON_ALPHAS = (0.05, 0.3)
 _SEASON_DAMPING = 0.98
 _SEASON_CYCLES = 4
@@ -33,8 +33,8 @@ _SEASON_CYCLES = 4
 def expert_forecasts(values: FloatArray, moments: Places, steps: int, periods: tuple[int, ...]) -> FloatArray:
     """Every expert's forecast.
 
-    The last value; exponential averages; medians of the recent values; a robust line that levels off; and for each period the
-    same phase of earlier cycles, as it is and moved by how far the series lately ran from it.
+    The last value; exponential averages; medians of the recent values; a robust line that levels off, or goes on; and for each
+    period the same phase of earlier cycles, as it is and moved by how far the series lately ran from it.
 
     Args:
         values: Shape (n,), no NaN.

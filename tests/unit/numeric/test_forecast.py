@@ -27,9 +27,15 @@ def test_a_constant_goes_on_with_an_interval_of_no_width():
 
 
 def test_a_straight_rise_goes_on():
-    """Every method levels off, so all their errors are on one side; the interval knows it, and so must the point."""
     made = forecast(times(600), 5.0 + 0.25 * np.arange(600), 24)
-    np.testing.assert_allclose(made.point[-1], 5.0 + 0.25 * 623, atol=1.0)
+    np.testing.assert_allclose(made.point, 5.0 + 0.25 * np.arange(600, 624), atol=0.01)
+
+
+def test_a_rise_that_levels_off_is_not_drawn_out():
+    random = np.random.default_rng(7)
+    values = np.minimum(0.5 * np.arange(600), 200.0) + random.standard_normal(600)
+    made = forecast(times(600), values, 24)
+    assert abs(made.point[-1] - 200.0) < 1.0
 
 
 def test_a_daily_season_is_followed_once_two_days_are_known():
