@@ -152,7 +152,7 @@ def _add_plugins_commands(commands: Subparsers[Parser]) -> None:
 def _add_new_plugin_command(commands: Subparsers[Parser]) -> None:
     from agent.commands import new_plugin as work
 
-    text = "write a distribution with a plugin that works and passes its kind's conformance suite"
+    text = "write a distribution with a plugin that works and tests that pass"
     new = add_command(commands, "new", work.new_plugin, text)
     kinds = [*work.KINDS, *(kind for kind in work.KINDS.values() if kind not in work.KINDS)]
     new.add_argument("kind", metavar="KIND", choices=kinds, help=", ".join(work.KINDS))

@@ -19,8 +19,10 @@ KINDS = {
     "sampler": "sampling",
     "recovery": "recovery",
     "detector": "detectors",
+    "observer": "observers",
+    "command": "commands",
 }
-"""Word of the command line -> kind, as the configuration writes it; that is understood as well."""
+"""Word of the command line -> kind, in the plural as the configuration writes it; that is understood as well."""
 
 _TITLES = {
     "collectors": ("Collector", "Reads the number that stands first in a file."),
@@ -31,14 +33,20 @@ _TITLES = {
         "Detector",
         "Sees a value that is further from the one before than values of its series usually are.",
     ),
+    "observers": ("Observer", "Tells syslog what a person must see."),
+    "commands": ("Command", "Prints for how long this machine has run."),
 }
 _EXAMPLES = {
-    "collectors": '[collectors.$name]\npath = "/proc/uptime"\n',
-    "sinks": '[sinks.$name]\npath = "/var/lib/rebellion/$name.jsonl"\n',
-    "sampling": '[sinks.websocket.buffer]\nsampler = "$name"\n',
-    "recovery": '[[policies]]\ncomponent = "sink:*"\nerror = "ConnectionError"\nstrategy = "$name"\n',
-    "detectors": '[transformer]\ndetector = "$name"\n',
+    "collectors": '\n[collectors.$name]\npath = "/proc/uptime"\n',
+    "sinks": '\n[sinks.$name]\npath = "/var/lib/rebellion/$name.jsonl"\n',
+    "sampling": '\n[sinks.websocket.buffer]\nsampler = "$name"\n',
+    "recovery": '\n[[policies]]\ncomponent = "sink:*"\nerror = "ConnectionError"\nstrategy = "$name"\n',
+    "detectors": '\n[transformer]\ndetector = "$name"\n',
 }
+_PACKAGE_DATA = """
+[tool.setuptools.package-data]
+$package = ["sample.toml"]
+"""
 _METRICS = """
 ## Metrics
 
@@ -68,7 +76,7 @@ def new_plugin(args: argparse.Namespace) -> int:
         RebellionError: The name is a built-in plugin's, or the folder exists.
     """
     kind, name = KINDS.get(args.kind, args.kind), args.name
-    if name in BUILTIN[kind]:
+    if name in BUILTIN.get(kind, ()):
         raise RebellionError(f"the name is taken by plugins.{kind}.{name}, which comes with the agent; choose another")
     folder = Path(args.dir) / f"rebellion-{name.replace('_', '-')}"
     if folder.exists():
@@ -84,14 +92,33 @@ def written_files(kind: str, name: str) -> dict[str, str]:
     """Every file of the distribution by its path.
 
     Args:
-        kind: Key of `BUILTIN`.
+        kind: A value of `KINDS`. Only those that `BUILTIN` has are configured and so have a `Config` and a sample.
         name: Of the plugin, lower_snake_case.
     """
     from importlib.resources import files
 
+    facts = _facts(kind, name)
+    templates = files("agent.commands") / "templates"
+    places = {
+        "pyproject.toml": "common/pyproject.toml.in",
+        "README.md": "common/README.md.in",
+        f"src/{facts['package']}/__init__.py": f"{kind}/module.py.in",
+        f"tests/test_{name}.py": f"{kind}/test.py.in",
+    }
+    if kind in BUILTIN:
+        places[f"src/{facts['package']}/sample.toml"] = f"{kind}/sample.toml.in"
+    return {
+        path: Template((templates / place).read_text(encoding="utf-8")).substitute(facts)
+        for path, place in places.items()
+    }
+
+
+def _facts(kind: str, name: str) -> dict[str, str]:
+    """What the templates ask for."""
     title, what = _TITLES[kind]
     facts = {
         "name": name,
+        "command": name.replace("_", "-"),
         "package": f"rebellion_{name}",
         "class_name": "".join(word.capitalize() for word in name.split("_")),
         "distribution": f"rebellion-{name.replace('_', '-')}",
@@ -101,19 +128,20 @@ def written_files(kind: str, name: str) -> dict[str, str]:
     }
     public = sorted(["Config", facts["class_name"]])
     facts["imported"], facts["exported"] = ", ".join(public), ", ".join(f'"{one}"' for one in public)
-    facts["example"] = Template(_EXAMPLES[kind]).substitute(facts)
-    facts["metrics"] = Template(_METRICS).substitute(facts) if kind == "collectors" else ""
-    templates = files("agent.commands") / "templates"
-    places = {
-        "pyproject.toml": "common/pyproject.toml.in",
-        "README.md": "common/README.md.in",
-        f"src/{facts['package']}/__init__.py": f"{kind}/module.py.in",
-        f"src/{facts['package']}/sample.toml": f"{kind}/sample.toml.in",
-        f"tests/test_{name}.py": f"{kind}/test.py.in",
-    }
+    return facts | _facts_of_configuration(kind, facts)
+
+
+def _facts_of_configuration(kind: str, facts: dict[str, str]) -> dict[str, str]:
+    """What differs between kinds that are configured and those that are not."""
+    if kind not in BUILTIN:
+        told = {"sample": "There is nothing to set.", "tests": "# calls it as the agent does"}
+        return told | dict.fromkeys(("example", "metrics", "package_data"), "")
     return {
-        path: Template((templates / place).read_text(encoding="utf-8")).substitute(facts)
-        for path, place in places.items()
+        "sample": Template("See [sample.toml](src/$package/sample.toml).").substitute(facts),
+        "tests": "# the conformance suite of its kind, and its sample.toml",
+        "example": Template(_EXAMPLES[kind]).substitute(facts),
+        "metrics": Template(_METRICS).substitute(facts) if kind == "collectors" else "",
+        "package_data": Template(_PACKAGE_DATA).substitute(facts),
     }
 
 

@@ -112,13 +112,23 @@ def test_a_third_partys_sampler_and_recovery_strategy_work_in_a_running_agent(fr
     assert set(notes.read_text().splitlines()) == {"collector:broken CollectError"}
 
 
-MADE = {"collector": "number", "sink": "archive", "sampler": "evenly", "recovery": "once_more", "detector": "leap"}
+MADE = {
+    "collector": "number",
+    "sink": "archive",
+    "sampler": "evenly",
+    "recovery": "once_more",
+    "detector": "leap",
+    "observer": "to_syslog",
+    "command": "how_long",
+}
 KIND = {
     "collector": "collectors",
     "sink": "sinks",
     "sampler": "sampling",
     "recovery": "recovery",
     "detector": "detectors",
+    "observer": "observer",
+    "command": "commands",
 }
 
 
@@ -154,7 +164,7 @@ def test_what_plugins_new_writes_is_built_installed_passes_its_suite_and_is_list
     suites = [str(folder / "tests") for folder in folders]
     tested = run("pytest", "-q", "-c", "pytest.ini", "-W", "error", "-p", "no:cacheprovider", *suites)
     assert tested.returncode == 0, tested.stdout
-    assert re.search(r"^14 passed", tested.stdout, re.MULTILINE), tested.stdout
+    assert re.search(r"^18 passed", tested.stdout, re.MULTILINE), tested.stdout
 
     waiting = run("agent.cli", "plugins", "list")
     listed = run("agent.cli", "plugins", "list", REBELLION_AGENT__PLUGINS=str([*MADE.values()]))
@@ -162,3 +172,5 @@ def test_what_plugins_new_writes_is_built_installed_passes_its_suite_and_is_list
     for kind, name in MADE.items():
         assert [KIND[kind], name, "entry", "point", f"rebellion_{name}"] in map(str.split, listed.stdout.splitlines())
         assert f"add '{name}' to agent.plugins to load it" in waiting.stdout
+    booted = run("agent.cli", "how-long", "--seconds", REBELLION_AGENT__PLUGINS="['how_long']")
+    assert re.fullmatch(r"\d+ s\n", booted.stdout), booted.stderr

@@ -13,7 +13,13 @@ import tomli
 from agent.cli import main
 from agent.commands.new_plugin import KINDS, plugin_name, written_files
 
-NAMES = {"collectors": "web_queue", "sinks": "archive", "sampling": "every_other", "recovery": "once_more"}
+NAMES = {
+    "collectors": "web_queue",
+    "sinks": "archive",
+    "sampling": "every_other",
+    "recovery": "once_more",
+    "commands": "how_long",
+}
 
 
 def new(*words: str) -> int:
