@@ -77,7 +77,10 @@ class Breaker(ControlledCircuit):
         Raises:
             BreakerOpen: The call must not be made; `retry_in_s` says when to ask again.
         """
-        return Permit(self, *self._start())
+        flights, key, started_s = self._start()
+        if flights is None:
+            raise self._refusal(started_s)
+        return Permit(self, flights, key, started_s)
 
     @overload
     async def execute(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -91,6 +94,8 @@ class Breaker(ControlledCircuit):
             BaseException: Whatever `function` raised, the same object.
         """
         flights, key, started_s = self._start()
+        if flights is None:
+            raise self._refusal(started_s)
         try:
             result = function(*args, **kwargs)
             if type(result) is CoroutineType or isawaitable(result):
@@ -110,6 +115,8 @@ class Breaker(ControlledCircuit):
             BaseException: Whatever `function` raised, the same object.
         """
         flights, key, started_s = self._start()
+        if flights is None:
+            raise self._refusal(started_s)
         try:
             result: Any = function(*args, **kwargs)
         except BaseException as error:
@@ -163,7 +170,9 @@ class Breaker(ControlledCircuit):
 
     def _start_stream(self) -> Permit:
         """Admit a call whose duration says nothing about the target, because its consumer sets the pace."""
-        flights, key, _ = self._start()
+        flights, key, started_s = self._start()
+        if flights is None:
+            raise self._refusal(started_s)
         if flights is self._flights and self._check_s > -inf:
             flights[key] = inf
         return Permit(self, flights, key, inf)

@@ -111,8 +111,11 @@ class Circuit:
 
     # --- admission --------------------------------------------------------------------------------------------------
 
-    def _start(self) -> tuple[Flights, int, float]:
-        """Let a call start, or raise BreakerOpen; without the lock while nothing is wrong, and while the wait is not over."""
+    def _start(self) -> tuple[Flights | None, int, float]:
+        """Let a call start, now; without the lock while nothing is wrong.
+
+        No flights: it is refused, and `_refusal` is to be raised by the caller. Each frame that it passes through costs a tenth.
+        """
         flights = self._flights  # before the check: a state that ends in between makes this call's outcome stale
         now_s = self._read_s()
         if self._check_s > now_s >= self._seen_s:
@@ -120,9 +123,13 @@ class Circuit:
             flights[key] = now_s
             return flights, key, now_s
         if self._refuses_until_s > now_s >= self._seen_s:
-            self._count_refusal()
-            raise BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
+            return None, 0, now_s
         return self._admit()
+
+    def _refusal(self, now_s: float) -> BreakerOpen:
+        """The error of a call that comes while the wait is not over; needs no lock."""
+        self._count_refusal()
+        return BreakerOpen(self.name, self._due_s - now_s, "OPEN", self._last_failure)
 
     def _admit(self) -> tuple[Flights, int, float]:
         """The same with everything that is due, under the lock."""

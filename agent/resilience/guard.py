@@ -43,6 +43,8 @@ def _called_thing(function: AnyFunction) -> AnyFunction:
 def _guarded_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     def guard(*args: Any, **kwargs: Any) -> Any:
         flights, key, started_s = breaker._start()  # noqa: SLF001 - the breaker's other half
+        if flights is None:
+            raise breaker._refusal(started_s)  # noqa: SLF001 - as above
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
@@ -57,6 +59,8 @@ def _guarded_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
 def _guarded_coroutine_function(breaker: Breaker, function: AnyFunction) -> AnyFunction:
     async def guard(*args: Any, **kwargs: Any) -> Any:
         flights, key, started_s = breaker._start()  # noqa: SLF001 - the breaker's other half
+        if flights is None:
+            raise breaker._refusal(started_s)  # noqa: SLF001 - as above
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
