@@ -16,6 +16,7 @@ from agent.dashboard.door import LIVE_PATH, handshake_problem, is_same_origin, p
 from agent.dashboard.live_pages import LIVE_SUBPROTOCOL
 from agent.hub.access import Access
 from agent.hub.counters import HubCounters
+from agent.hub.greetings import Greetings
 from agent.hub.http_api import HttpApi
 from agent.hub.identity import Identity, certificate_names
 from agent.protocol.codec import SUBPROTOCOLS, chosen_subprotocol
@@ -23,6 +24,7 @@ from agent.protocol.codec import SUBPROTOCOLS, chosen_subprotocol
 __all__ = ["INGEST_PATH", "Gate"]
 
 INGEST_PATH = "/api/v1/ingest"
+_RETRY_AFTER_S = 5
 
 _SUBPROTOCOLS = {INGEST_PATH: tuple(SUBPROTOCOLS), LIVE_PATH: (LIVE_SUBPROTOCOL,)}
 
@@ -33,11 +35,16 @@ class Gate:
     Args:
         access: Who may do what.
         api: Answers what is no WebSocket handshake.
+        greetings: While they are late, agents are put off.
         clock: Its wall clock is told in every answer, so that a page can read times by the hub's clock.
     """
 
-    def __init__(self, access: Access, api: HttpApi, counters: HubCounters, clock: Clock, log: Logger) -> None:
+    def __init__(
+        self, access: Access, api: HttpApi, greetings: Greetings, counters: HubCounters, *, clock: Clock, log: Logger
+    ) -> None:
         self.is_closing = False
+        self._greetings = greetings
+        self._is_putting_off = False
         self._clock = clock
         self._access = access
         self._api = api
@@ -95,7 +102,23 @@ class Gate:
             return self._refuse(connection, 401, "no agent's token")
         if self._certificate_names(connection) == frozenset():
             return self._refuse(connection, 403, "a client certificate is needed")
-        return self._judge_subprotocol(connection, headers, INGEST_PATH)
+        return self._judge_subprotocol(connection, headers, INGEST_PATH) or self._judge_load()
+
+    def _judge_load(self) -> Response | None:
+        """Put an agent off while others wait too long; one line tells of the first, the counters of all."""
+        are_late, was_putting_off = self._greetings.are_late, self._is_putting_off
+        self._is_putting_off = are_late
+        if not are_late:
+            if was_putting_off:
+                self._log.info("agents.let_in")
+            return None
+        if not was_putting_off:
+            self._log.warning("agents.put_off", waiting=len(self._greetings), retry_after_s=_RETRY_AFTER_S)
+        self._counters.requests[503] += 1
+        self._counters.refused[503] += 1
+        answer = response(json_answer({"error": "too many agents at once"}, 503), self._clock.wall_ns())
+        answer.headers["Retry-After"] = str(_RETRY_AFTER_S)
+        return answer
 
     def _judge_page(self, connection: ServerConnection, headers: dict[str, str]) -> Response | None:
         if not is_same_origin(headers):

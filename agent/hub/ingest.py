@@ -16,6 +16,7 @@ from agent.dashboard.door import peer_text
 from agent.errors import ProtocolError
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet, FleetAgent
+from agent.hub.greetings import Greetings
 from agent.hub.identity import Identity
 from agent.hub.inbox import Inbox
 from agent.hub.quota import AgentQuota, PointAllowance, SeriesQuota
@@ -60,6 +61,7 @@ class Ingest:
     config: HubSection
     fleet: Fleet
     writer: Writer
+    greetings: Greetings
     counters: HubCounters
     clock: Clock
     log: Logger
@@ -198,7 +200,8 @@ class IngestLink:
     async def _welcome(self, hello: Hello, agent: FleetAgent) -> Inbox:
         ingest, config = self._ingest, self._ingest.config
         registration = Registration(hello.agent, hello.epoch, hello.agent_version, hello.labels, ingest.clock.wall_ns())
-        registered = await ingest.writer.submit(lambda store: store.register(registration), owner=hello.agent)
+        with ingest.greetings.waiting():
+            registered = await ingest.writer.submit(lambda store: store.register(registration), owner=hello.agent)
         agent.begin(registration, registered)
         frame = self._session.welcome(
             registered.last_seq,

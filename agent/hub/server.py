@@ -23,6 +23,7 @@ from agent.hub.access import Access, ListenAddress, tls_context
 from agent.hub.counters import HubCounters
 from agent.hub.fleet import Fleet
 from agent.hub.gate import Gate
+from agent.hub.greetings import Greetings
 from agent.hub.http_api import HttpApi
 from agent.hub.ingest import Ingest
 from agent.hub.live import Live
@@ -102,6 +103,7 @@ class Hub:
         ):
             writer = Writer(store, writing, clock=self._clock, log=self._log)
             fleet = Fleet(reader.agents(), reader.latest(), max_agents=self._config.max_agents)
+            greetings = Greetings(self._clock)
             live = Live(fleet, self._counters)
             api = HttpApi(
                 fleet,
@@ -111,14 +113,17 @@ class Hub:
                 metrics=lambda: hub_metrics(self._counters, fleet, writer, len(live.pages)),
                 is_healthy=lambda: writer.is_healthy,
             )
-            gate = Gate(self._access, api, self._counters, self._clock, self._log)
-            await self._serve(stop, on_ready, _Parts(writer, fleet, live, gate, self._ingest(writer, fleet, live)))
+            gate = Gate(self._access, api, greetings, self._counters, clock=self._clock, log=self._log)
+            await self._serve(
+                stop, on_ready, _Parts(writer, fleet, live, gate, self._ingest(writer, fleet, greetings, live))
+            )
 
-    def _ingest(self, writer: Writer, fleet: Fleet, live: Live) -> Ingest:
+    def _ingest(self, writer: Writer, fleet: Fleet, greetings: Greetings, live: Live) -> Ingest:
         return Ingest(
             self._config,
             fleet,
             writer,
+            greetings,
             self._counters,
             self._clock,
             self._log,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 
 import pytest
 from hub_support import RunningHub, SinkStage, batch, fetch, hello, open_agent
 from structlog.testing import capture_logs
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.errors import PermanentDelivery, RetryableDelivery
-from agent.hub import ingest
+from agent.hub import greetings, ingest
 from agent.hub.sqlite_store import SqliteStore
 from agent.hub.store import StoreError
 from agent.model import Event, Gap, Level
@@ -309,6 +310,36 @@ async def test_an_agent_of_the_next_version_is_spoken_to_in_this_one_and_stored(
             await socket.send(json.dumps(message))
         assert json.loads(await socket.recv()) == {"type": "ack", "seq": 1}
         assert await hub.values("raw1") == [0.5]
+
+
+async def test_while_agents_wait_too_long_for_their_welcome_others_are_put_off(tmp_path, monkeypatch):
+    whole, may_register = SqliteStore.register, threading.Event()
+
+    def register(self, registration):
+        may_register.wait(30)
+        return whole(self, registration)
+
+    monkeypatch.setattr(SqliteStore, "register", register)
+    monkeypatch.setattr(greetings, "_PATIENCE_S", 0.0)
+    with capture_logs() as lines:
+        async with RunningHub(tmp_path) as hub, open_agent(hub.url) as first:
+            async with open_agent(hub.url) as second:
+                await first.send(hello("raw1"))
+                await (await first.ping())
+                for _ in range(2):
+                    with pytest.raises(InvalidStatus) as caught:
+                        await open_agent(hub.url)
+                    assert caught.value.response.status_code == 503
+                    assert caught.value.response.headers["Retry-After"] == "5"
+                await second.send(hello("raw2"))
+                may_register.set()
+                assert [json.loads(await one.recv())["type"] for one in (first, second)] == ["welcome", "welcome"]
+            async with open_agent(hub.url) as late:
+                await late.send(hello("raw3"))
+                assert json.loads(await late.recv())["type"] == "welcome"
+            text = (await fetch(hub.page + "metrics"))[2].decode()
+    assert 'rebellion_hub_connections_refused_total{code="503"} 2' in text
+    assert [one["event"] for one in lines if one["event"].startswith("agents.")] == ["agents.put_off", "agents.let_in"]
 
 
 async def test_bye_before_hello_is_out_of_place(tmp_path):

@@ -27,6 +27,7 @@ CONNECTION_ERRORS = (OSError, ConnectionClosed, InvalidHandshake)
 _HUB_PATH = "/api/v1/ingest"
 _CLOSE_WITHIN_S = 0.5
 _TIMER_SLACK_S = 0.005
+_MAX_RETRY_AFTER_S = 86_400.0
 _WAIT_LONG = frozenset({401, 403, 404, 1013, 4401, 4403, 4409, 4426})
 
 
@@ -104,10 +105,12 @@ class Connector:
         """Pace the next attempt, and make the error that says so.
 
         Args:
-            retry_after_s: What the other end asked for, seconds.
+            retry_after_s: What the other end asked for on the connection, seconds; a refused handshake says it itself.
         """
         self._failures += 1
-        wait_s = retry_after_s + self._next_wait_s(is_longest=self._was_open or _code(error) in _WAIT_LONG)
+        wait_s = (retry_after_s or _asked_s(error)) + self._next_wait_s(
+            is_longest=self._was_open or _code(error) in _WAIT_LONG
+        )
         self._not_before_s = self._context.clock.monotonic_s() + wait_s
         return Unreachable(f"{self._url}: {_reason(error)}", retry_after_s=wait_s)
 
@@ -195,6 +198,12 @@ def _code(error: BaseException) -> int:
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return error.rcvd.code
     return 0
+
+
+def _asked_s(error: BaseException) -> float:
+    """Seconds to wait by the `Retry-After` of a refused handshake; 0 when it does not ask for any, or for a date."""
+    asked = error.response.headers.get_all("Retry-After") if isinstance(error, InvalidStatus) else []
+    return min(float(asked[0]), _MAX_RETRY_AFTER_S) if len(asked) == 1 and asked[0].isdecimal() else 0.0
 
 
 def _reason(error: BaseException) -> str:

@@ -13,7 +13,9 @@ import pytest
 from hub_support import SinkStage, batch
 from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Response
 
 from agent.errors import ConfigError, PermanentDelivery, RetryableDelivery
 from agent.model import Event, Gap, Level
@@ -122,6 +124,25 @@ def test_a_new_loss_draws_a_new_place():
 def test_what_the_other_end_asks_for_is_the_least():
     paced = Paced()
     assert all(paced.wait_s(retry_after_s=30.0) >= 30.0 for _ in range(20))
+
+
+@pytest.mark.parametrize(
+    ("asked", "least_s"),
+    [
+        (["7"], 7.0),
+        (["99999999"], 86_400.0),
+        ([], 0.0),
+        (["7", "8"], 0.0),
+        (["-7"], 0.0),
+        (["soon"], 0.0),
+        (["Wed, 21 Oct 2026 07:28:00 GMT"], 0.0),
+    ],
+)
+def test_a_refused_handshake_asks_for_time_by_its_header(asked, least_s):
+    paced = Paced(reconnect_max_s=5.0)
+    headers = Headers([("Retry-After", text) for text in asked])
+    wait_s = paced.connector.failed(InvalidStatus(Response(503, "Service Unavailable", headers))).retry_after_s
+    assert least_s <= wait_s <= least_s + 5.0
 
 
 async def test_an_attempt_that_comes_too_early_is_not_made():
