@@ -51,6 +51,11 @@ class Robust:
         alert = self._incidents.alerts(slots, np.where(is_news | (severity < self._threshold), severity, 0.0))
         return np.minimum(severity / (2 * self._threshold), 1.0), alert
 
+    def explain(self, slot: int, /) -> str:
+        """How far the value was from the window's median; see `agent.contracts.ExplainingDetector`."""
+        severity = self._engine.rings.single("severity")[slot]
+        return f"{severity:.3g} robust deviations off, alerts from {self._threshold:g}"
+
     def forget(self, slots: NDArray[np.int64], /) -> None:
         """Drop what was learnt of these rows; rows never seen are fine."""
         known = slots[slots < self._engine.rings.row_count]

@@ -69,6 +69,11 @@ class Seasonal:
         self._tick += 1
         return score, alert
 
+    def explain(self, slot: int, /) -> str:
+        """How far the value was from its part of the period; see `agent.contracts.ExplainingDetector`."""
+        distance = self._distance[slot]
+        return f"{distance:+.3g} deviations off what this part of the period does, smoothed; alerts from {self._threshold:g}"
+
     def forget(self, slots: NDArray[np.int64], /) -> None:
         """Drop what was learnt of these rows; rows never seen are fine."""
         known = slots[slots < len(self._distance)]

@@ -45,6 +45,10 @@ class ZScore:
         z = np.abs(self._engine.rings.single("z")[slots])
         return np.minimum(z / (2 * self._threshold), 1.0), self._incidents.alerts(slots, z)
 
+    def explain(self, slot: int, /) -> str:
+        """How far the short mean was from the window; see `agent.contracts.ExplainingDetector`."""
+        return f"short mean {self._engine.rings.single('z')[slot]:+.3g} deviations off, alerts from {self._threshold:g}"
+
     def nbytes(self) -> int:
         """Bytes held for all series."""
         return self._engine.nbytes() + self._recent.nbytes + self._incidents.nbytes()

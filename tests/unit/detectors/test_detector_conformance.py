@@ -1,5 +1,7 @@
 """Every built-in detector against the suite for plugin authors, and the suite against detectors that break their contract."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,24 @@ def test_the_detector_keeps_its_contract(name):
     assert not np.isnan(report.scores[-1]).any()
     step = report.alerts[225:, 4]
     assert step[:12].sum() == step.sum() == 1, "a step alerts once, and early"
+
+
+REASONS = {
+    "rebellion": r"level 50\.\d*, before -?[\d.]+ to [\d.]+",
+    "robust": r"[\d.]+ robust deviations off, alerts from 6",
+    "seasonal": r"\+[\d.]+ deviations off what this part of the period does, smoothed; alerts from 6",
+    "zscore": r"short mean \+[\d.]+ deviations off, alerts from 3",
+}
+
+
+@pytest.mark.parametrize("name", BUILTIN["detectors"])
+def test_every_built_in_detector_says_what_it_saw(name):
+    detector, slots, told = maker(name)(), np.array([0]), []
+    for tick, value in enumerate(np.random.default_rng(3).standard_normal(303)):
+        _, alert = detector.learn_and_score(slots, np.array([value + (50.0 if tick >= 300 else 0.0)]))
+        told += [detector.explain(0)] if alert[0] and tick >= 300 else []
+    assert len(told) == 1
+    assert re.match(REASONS[name], told[0])
 
 
 class Honest:
