@@ -147,10 +147,15 @@ def _verified(file: SpoolFile) -> tuple[int, int]:
 
 
 def _records(file: SpoolFile) -> Iterator[Numbered]:
+    import sqlite3
+
     after_id = 0
-    while (read := file.read(after_id, _AT_ONCE, _BYTES_AT_ONCE)).records or read.damaged_ids:
-        yield from read.records
-        after_id = max([*read.damaged_ids, *(one.frame.id for one in read.records)])
+    try:
+        while (read := file.read(after_id, _AT_ONCE, _BYTES_AT_ONCE)).records or read.damaged_ids:
+            yield from read.records
+            after_id = max([*read.damaged_ids, *(one.frame.id for one in read.records)])
+    except sqlite3.DatabaseError as error:
+        raise RebellionError(f"{file.path}: {error}; the agent repairs it when it starts") from error
 
 
 def _say(line: str) -> None:

@@ -166,15 +166,11 @@ class Outbox:
         if spool is None:
             return False
         async with self._moving:
-            if not await self._is_writable(spool) or not await self._spill_hand(spool) or not await self._save(spool):
+            if not await self._is_writable(spool) or not await self._spill_hand(spool):
                 return False
-            while records := self.buffer.take(_SPILL_COUNT, _SPILL_BYTES):
-                ids = await spool.append(records)
-                if ids is None:
-                    self.buffer.put_back(records)
+            while taken := self._take_to_write(spool):
+                if not await self._write(spool, *taken):
                     return False
-                self.buffer.commit(records)
-                self._spilled_points += _points(records)
         return True
 
     async def close(self) -> None:
@@ -273,16 +269,24 @@ class Outbox:
             count += 1
         return self._ahead[:count]
 
-    async def _save(self, spool: Spool) -> bool:
-        """Write the oldest of the buffer and keep them live, as long as the sink answers; False when the disk refused."""
-        if self.is_failing or not spool.settings.is_live_first or not self._saved.free_count:
-            return True
-        records = self.buffer.take(self._saved.free_count, self._saved.free_bytes)
-        ids = await spool.append(records, held_count=len(records)) if records else []
+    def _take_to_write(self, spool: Spool) -> tuple[list[Record], bool] | None:
+        """The oldest of the buffer, and whether they stay live; those that come while others are written do so too."""
+        stay_live = not self.is_failing and spool.settings.is_live_first and self._saved.free_count > 0
+        free = (self._saved.free_count, self._saved.free_bytes) if stay_live else (_SPILL_COUNT, _SPILL_BYTES)
+        records = self.buffer.take(*free)
+        return (records, stay_live) if records else None
+
+    async def _write(self, spool: Spool, records: list[Record], stay_live: bool) -> bool:
+        """Write them to disk; those that stay live are on their way from now on. False when the disk refused."""
+        ids = await spool.append(records, held_count=len(records) if stay_live else 0)
         if ids is None:
             self.buffer.put_back(records)
             return False
-        self._saved.add(records, ids)
+        if stay_live:
+            self._saved.add(records, ids)
+        else:
+            self.buffer.commit(records)
+            self._spilled_points += _points(records)
         return True
 
     async def _spill_hand(self, spool: Spool) -> bool:

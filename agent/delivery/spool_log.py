@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import NamedTuple
 
 __all__ = ["Log", "mend", "newest_pages"]
 
-_BIG_ENDIAN_MAGIC, _LITTLE_ENDIAN_MAGIC, _VERSION = 0x377F0683, 0x377F0682, 3007000
+_BIG_ENDIAN_MAGIC, _LITTLE_ENDIAN_MAGIC = b"\x37\x7f\x06\x83", b"\x37\x7f\x06\x82"
+_VERSION = 3_007_000
 _HEAD_BYTES, _FRAME_HEAD_BYTES = 32, 24
 _UNUSED_PAGE = b"\xff\xff\xff\xfe"
 """Stands in for a page number that was zeroed; SQLite ends the log at page 0 and never copies what lies behind the last page."""
@@ -36,10 +36,22 @@ class Log:
     tail: bytes = b""
 
 
+class _Head(NamedTuple):
+    """What the head's checksum covers, and in which order of bytes checksums read their words."""
+
+    covered: bytes
+    order: str
+
+    @property
+    def salts(self) -> bytes:
+        return self.covered[16:24]
+
+
 class _Frame(NamedTuple):
-    """One page of the log: what its checksum covers of its head, that checksum, and the page."""
+    """One page of the log: what its checksum covers of its head, its salts, that checksum, and the page."""
 
     head: memoryview
+    salts: bytes
     sums: Sums
     page: memoryview
 
@@ -57,10 +69,9 @@ def mend(path: Path, page_bytes: int) -> Log:
     data = memoryview(path.read_bytes() if path.exists() else b"")
     head, frames = _parts(data, page_bytes)
     committed = frames[: _committed_count(frames)]
-    order = ">" if head[:4] == struct.pack(">I", _BIG_ENDIAN_MAGIC) else "<"
-    damaged = _damaged_count(head, committed, order)
+    damaged = _damaged_count(head, data[:_HEAD_BYTES], committed)
     if damaged:
-        _replace(path, _rewritten(head, committed, order))
+        _replace(path, _rewritten(head, committed))
     return Log(damaged, bytes(data[_HEAD_BYTES + len(committed) * (_FRAME_HEAD_BYTES + page_bytes) :]))
 
 
@@ -70,47 +81,59 @@ def newest_pages(path: Path, page_bytes: int) -> dict[int, bytes]:
     return {frame.number: bytes(frame.page) for frame in frames[: _committed_count(frames)]}
 
 
-def _parts(data: memoryview, page_bytes: int) -> tuple[memoryview, list[_Frame]]:
-    """The head, with the salts that most of it and of the first two frames name; and all frames with these salts.
-
-    Those behind them are older than the log's last beginning, and have other salts.
-    """
+def _parts(data: memoryview, page_bytes: int) -> tuple[_Head, list[_Frame]]:
+    """What the head should be, and all frames with its salts; those behind them are older than the log's last beginning."""
     starts = range(_HEAD_BYTES, len(data) - page_bytes - _FRAME_HEAD_BYTES + 1, page_bytes + _FRAME_HEAD_BYTES)
-    salts = Counter(bytes(data[at : at + 8]) for at in (16, *(at + 8 for at in starts[:2]))).most_common(1)[0][0]
-    ends = max((n for n, at in enumerate(starts, 1) if data[at + 8 : at + 16] == salts), default=0)
+    head = _head(data, page_bytes)
+    ends = max((n for n, at in enumerate(starts, 1) if data[at + 8 : at + 16] == head.salts), default=0)
     frames = [
-        _Frame(data[at : at + 8], struct.unpack_from(">2I", data, at + 16), data[at + _FRAME_HEAD_BYTES :][:page_bytes])
+        _Frame(
+            data[at : at + 8],
+            bytes(data[at + 8 : at + 16]),
+            struct.unpack_from(">2I", data, at + 16),
+            data[at + _FRAME_HEAD_BYTES :][:page_bytes],
+        )
         for at in starts[:ends]
     ]
-    return memoryview(bytes(data[:16]) + salts + bytes(data[24:_HEAD_BYTES])), frames
+    return head, frames
+
+
+def _head(data: memoryview, page_bytes: int) -> _Head:
+    """The head as it is, or, when it is damaged, one with the first frame's salts."""
+    order = ">" if data[:4] == _BIG_ENDIAN_MAGIC else "<"
+    covered = bytes(data[:24]).ljust(24, b"\0")
+    if data[24:_HEAD_BYTES] == struct.pack(">2I", *_sums(memoryview(covered), (0, 0), order)):
+        return _Head(covered, order)
+    magic = _BIG_ENDIAN_MAGIC if order == ">" else _LITTLE_ENDIAN_MAGIC
+    salts = bytes(data[_HEAD_BYTES + 8 : _HEAD_BYTES + 16])
+    return _Head(magic + struct.pack(">3I", _VERSION, page_bytes, 0) + salts, order)
 
 
 def _committed_count(frames: Sequence[_Frame]) -> int:
     return max((n for n, frame in enumerate(frames, 1) if frame.is_commit), default=0)
 
 
-def _damaged_count(head: memoryview, frames: Sequence[_Frame], order: str) -> int:
-    """How many checksums do not follow from the one before them."""
+def _damaged_count(head: _Head, found: memoryview, frames: Sequence[_Frame]) -> int:
+    """How many have other salts, or a checksum that does not follow from the one before it."""
     if not frames:
         return 0
-    before: Sums = struct.unpack_from(">2I", head, 24)
-    damaged = int(_sums(head[:24], (0, 0), order) != before)
+    damaged = int(found[:24] != head.covered)
+    before: Sums = struct.unpack_from(">2I", found, 24)
     for frame in frames:
-        damaged += _sums(frame.page, _sums(frame.head, before, order), order) != frame.sums
+        is_right = _sums(frame.page, _sums(frame.head, before, head.order), head.order) == frame.sums
+        damaged += frame.salts != head.salts or not is_right
         before = frame.sums
     return damaged
 
 
-def _rewritten(old: memoryview, frames: Sequence[_Frame], order: str) -> bytes:
+def _rewritten(head: _Head, frames: Sequence[_Frame]) -> bytes:
     """The same log with every checksum right."""
-    magic = _BIG_ENDIAN_MAGIC if order == ">" else _LITTLE_ENDIAN_MAGIC
-    head, salts = struct.pack(">3I", magic, _VERSION, len(frames[0].page)) + old[12:24], old[16:24]
-    sums = _sums(memoryview(head), (0, 0), order)
-    parts: list[bytes | memoryview] = [head, struct.pack(">2I", *sums)]
+    sums = _sums(memoryview(head.covered), (0, 0), head.order)
+    parts: list[bytes | memoryview] = [head.covered, struct.pack(">2I", *sums)]
     for frame in frames:
         frame_head = frame.head if frame.number else memoryview(_UNUSED_PAGE + frame.head[4:])
-        sums = _sums(frame.page, _sums(frame_head, sums, order), order)
-        parts += [frame_head, salts, struct.pack(">2I", *sums), frame.page]
+        sums = _sums(frame.page, _sums(frame_head, sums, head.order), head.order)
+        parts += [frame_head, head.salts, struct.pack(">2I", *sums), frame.page]
     return b"".join(parts)
 
 

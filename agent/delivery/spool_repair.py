@@ -27,6 +27,8 @@ from agent.delivery.spool_log import newest_pages
 
 __all__ = ["Found", "SavingDatabase"]
 
+_AT_ONCE = 64
+
 
 @dataclass(slots=True)
 class Found:
@@ -43,9 +45,6 @@ class Found:
     damaged_records: int = 0
     moved_to: str = ""
     ahead_points: int = 0
-
-
-_AT_ONCE = 64
 
 
 class SavingDatabase(SpoolDatabase):
@@ -67,7 +66,7 @@ class SavingDatabase(SpoolDatabase):
         if not records and not balances:
             return found
         before = self.totals.records
-        self._save(frame for frame in frames if frame.lane == Lane.SERIES or frame in records)
+        self._save(frame for frame in frames if frame.lane == Lane.SERIES or frame.id > last_id)
         expected = max(balances, default=None)
         with self._transaction():
             self.last_id = max(self.last_id, expected.last_id if expected else 0)

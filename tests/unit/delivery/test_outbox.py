@@ -276,6 +276,28 @@ async def test_what_waits_behind_a_slow_group_of_the_backlog_is_on_disk_and_stil
     await run.end()
 
 
+async def test_what_comes_while_live_records_are_written_is_live_too(tmp_path, monkeypatch):
+    run = Run(tmp_path, "r1")
+    run.put(1)
+    await run.outbox.spill()
+    run.outbox.is_failing = False
+    await run.outbox.take(64, 1 << 20)
+    run.put(11)
+    append, late = run.spool.append, [12, 13]
+
+    async def slow_append(*arguments, **keys):
+        if late:
+            run.put(late.pop(0))
+        return await append(*arguments, **keys)
+
+    monkeypatch.setattr(run.spool, "append", slow_append)
+    await run.outbox.spill()
+    assert run.spool.records == 0
+    run.outbox.settle(run.outbox.hand)
+    assert [one.time_ns // 10**9 for _, _, one in await run.drained()] == [11, 12, 13]
+    await run.end()
+
+
 async def test_live_records_on_disk_outlive_a_restart_with_the_numbers_that_they_were_sent_under(tmp_path):
     first = Run(tmp_path, "r1")
     first.put(1)
