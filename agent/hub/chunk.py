@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,7 +61,12 @@ class Chunk:
         weights = self.columns.get("weights")
         return len(self.ids) * len(self.times_ns) if weights is None else int(np.count_nonzero(weights))
 
-    def picked(self, series: NDArray[np.intp]) -> Chunk:
+    def pieces(self, series_count: int) -> Iterator[Chunk]:
+        """Itself, in chunks of so many series at most."""
+        for first in range(0, len(self.ids), series_count):
+            yield self.picked(slice(first, first + series_count))
+
+    def picked(self, series: NDArray[np.intp] | slice) -> Chunk:
         """Some of its series, by position."""
         return Chunk(self.ids[series], self.times_ns, {name: one[series] for name, one in self.columns.items()})
 
@@ -95,7 +100,8 @@ def chunk_of(batches: Sequence[BatchWrite]) -> Chunk:
 
 
 def join(chunks: Sequence[Chunk]) -> Chunk:
-    """Chunks, at least one, as a single one; times that they share stay apart."""
+    """Chunks, at least one, as a single one; times that they share stay apart, but for pieces of one chunk."""
+    chunks = _stacked(chunks)
     if len(chunks) == 1:
         return chunks[0]
     ids = np.unique(np.concatenate([chunk.ids for chunk in chunks]))
@@ -108,6 +114,25 @@ def join(chunks: Sequence[Chunk]) -> Chunk:
         order = np.argsort(times, kind="stable")
         times, columns = times[order], {name: column[:, order] for name, column in columns.items()}
     return Chunk(ids, times, columns)
+
+
+def _stacked(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """Chunks of the same times and of different series as one each, the others as they are."""
+    by_times: dict[bytes, list[Chunk]] = {}
+    for chunk in chunks:
+        by_times.setdefault(chunk.times_ns.tobytes(), []).append(chunk)
+    stacked: list[Chunk] = []
+    for alike in by_times.values():
+        ids = np.concatenate([chunk.ids for chunk in alike])
+        stacked += alike if len(alike) == 1 or len(np.unique(ids)) < len(ids) else [_beside(alike, ids)]
+    return stacked
+
+
+def _beside(chunks: Sequence[Chunk], ids: Ids) -> Chunk:
+    order = np.argsort(ids)
+    names = sorted({name for chunk in chunks for name in chunk.columns})
+    columns = {name: np.concatenate([chunk.column(name) for chunk in chunks])[order] for name in names}
+    return Chunk(ids[order], chunks[0].times_ns, columns)
 
 
 def _spread(shape: tuple[int, int], series: NDArray[np.intp], tick: NDArray[np.intp], values: Floats) -> Floats:

@@ -16,7 +16,7 @@ from agent.hub.rollup import completed
 from agent.hub.sqlite_chunks import HOUR, MINUTE, POINT, Level, chunks_between, purged_step
 from agent.hub.sqlite_folding import BATCH_COLUMNS, batch_of
 from agent.hub.sqlite_parts import PartKind, parts_in
-from agent.hub.sqlite_schema import has_tables, is_damage, open_for_reading
+from agent.hub.sqlite_schema import has_tables, is_damage, open_for_reading, tells_series
 
 __all__ = ["ChunkReader", "Wanted", "snapshot"]
 
@@ -117,9 +117,18 @@ class ChunkReader:
         try:
             if purged_step(part) > step:
                 raise _Overtaken
+            series_ids = wanted.series_ids if tells_series(part) else ()
             for level, loose_only in asks:
-                span = (wanted.from_ns, wanted.to_ns)
-                rows = chunks_between(part, wanted.agent_id, level, *span, step=step, loose_only=loose_only)
+                rows = chunks_between(
+                    part,
+                    wanted.agent_id,
+                    level,
+                    wanted.from_ns,
+                    wanted.to_ns,
+                    step=step,
+                    loose_only=loose_only,
+                    series_ids=series_ids,
+                )
                 chunks = self._decoded(path, [row.data for row in rows], wanted.series_ids)
                 found += chunks if level is POINT else (completed(chunk, level.step_ns) for chunk in chunks)
         finally:

@@ -9,7 +9,7 @@ the main file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -32,6 +32,12 @@ __all__ = [
 ]
 
 _S = 1_000_000_000
+_FIND = (
+    "SELECT first_ns, id, received_ns, is_loose, data FROM chunk"
+    " WHERE agent_id = ? AND level = ? AND last_ns >= ? AND first_ns <= ?"
+    " AND born <= ? AND (dead IS NULL OR dead > ?) AND is_loose >= ?"
+)
+_OF_SERIES = " AND first_id <= ? AND last_id >= ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,11 @@ class ChunkRow:
 def add_chunk(
     part: sqlite3.Connection, agent_id: int, level: Level, chunk: Chunk, *, received_ns: int, is_loose: bool, step: int
 ) -> None:
-    """Store a chunk that holds at least one time."""
+    """Store a chunk that holds at least one series and one time."""
     first_ns, last_ns = int(chunk.times_ns[0]), int(chunk.times_ns[-1])
     part.execute(
-        "INSERT INTO chunk (agent_id, level, cell, first_ns, last_ns, received_ns, is_loose, born, data)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO chunk (agent_id, level, cell, first_ns, last_ns, received_ns, is_loose, born, first_id, last_id, data)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             agent_id,
             level.number,
@@ -86,6 +92,8 @@ def add_chunk(
             received_ns,
             int(is_loose),
             step,
+            int(chunk.ids[0]),
+            int(chunk.ids[-1]),
             encode(chunk),
         ),
     )
@@ -100,13 +108,17 @@ def chunks_between(
     *,
     step: int,
     loose_only: bool = False,
+    series_ids: Sequence[int] = (),
 ) -> list[ChunkRow]:
-    """The chunks that are there at that step and hold, or might hold, times with from <= time <= to; oldest first."""
+    """The chunks that are there at that step and hold, or might hold, times with from <= time <= to; oldest first.
+
+    Args:
+        series_ids: Only chunks that might hold one of these; () = all. The part must tell (see `tells_series`).
+    """
+    span = (max(series_ids), min(series_ids)) if series_ids else ()
     rows = part.execute(
-        "SELECT first_ns, id, received_ns, is_loose, data FROM chunk"
-        " WHERE agent_id = ? AND level = ? AND last_ns >= ? AND first_ns <= ?"
-        " AND born <= ? AND (dead IS NULL OR dead > ?) AND is_loose >= ?",
-        (agent_id, level.number, from_ns, to_ns, step, step, int(loose_only)),
+        _FIND + _OF_SERIES if series_ids else _FIND,
+        (agent_id, level.number, from_ns, to_ns, step, step, int(loose_only), *span),
     ).fetchall()
     rows.sort(key=itemgetter(0, 1))  # SQLite would copy the data to sort: ten times as long as finding it
     return [ChunkRow(row_id, received_ns, bool(is_loose), data) for _, row_id, received_ns, is_loose, data in rows]

@@ -1,4 +1,7 @@
-"""Chunks of a cell in which nothing more comes in are brought together, and into the level above."""
+"""Chunks of a cell in which nothing more comes in are brought together, and into the level above.
+
+They are parted by series instead, so that a query of one series does not read those of all.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from agent.hub.sqlite_steps import Steps
 __all__ = ["Compaction"]
 
 _STEP_CELLS = 2
+_ROW_SERIES = 64
 _GROUP_CELLS = 2_000_000
 _MAX_NS = 2**63 - 1
 _ABOVE: dict[Level, Level] = {POINT: MINUTE, MINUTE: HOUR}
@@ -82,7 +86,8 @@ class Compaction:
     def _bring_together(self, cell: _Cell, group: list[tuple[Chunk, bool]], rollups: Part, received_ns: int) -> None:
         level, chunks = cell.level, [chunk for chunk, _ in group]
         made = join(chunks) if level is POINT else rolled_up(chunks, level.step_ns)
-        self._steps.add(cell.part, cell.agent_id, level, made, received_ns=received_ns, is_loose=False)
+        for piece in made.pieces(_ROW_SERIES):
+            self._steps.add(cell.part, cell.agent_id, level, piece, received_ns=received_ns, is_loose=False)
         loose = [chunk for chunk, is_loose in group if is_loose]
         if level in _ABOVE and loose:
             above = self._rolled_up(cell, loose)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.hub.store import StoreError
 
-__all__ = ["check", "has_tables", "is_damage", "open_for_reading", "open_for_writing", "open_part"]
+__all__ = ["check", "has_tables", "is_damage", "open_for_reading", "open_for_writing", "open_part", "tells_series"]
 
 _SCHEMA_VERSION = 4
 _CHECK_UP_TO_BYTES = 1 << 30
@@ -123,6 +123,8 @@ CREATE TABLE chunk (
     is_loose INTEGER NOT NULL,
     born INTEGER NOT NULL,
     dead INTEGER,
+    first_id INTEGER NOT NULL,
+    last_id INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
 CREATE INDEX chunk_by_time ON chunk (agent_id, level, last_ns, first_ns);
@@ -131,9 +133,18 @@ CREATE INDEX chunk_born ON chunk (born);
 CREATE INDEX chunk_dead ON chunk (dead) WHERE dead IS NOT NULL;
 CREATE TABLE purge (step INTEGER NOT NULL) STRICT;
 INSERT INTO purge VALUES (0);
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
 """
+
+_PART_SINCE_3 = """
+BEGIN IMMEDIATE;
+ALTER TABLE chunk ADD COLUMN first_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE chunk ADD COLUMN last_id INTEGER NOT NULL DEFAULT 4294967295;
+PRAGMA user_version = 3;
+COMMIT;
+"""
+"""A chunk made before may hold any series."""
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -164,6 +175,8 @@ def open_part(path: Path) -> sqlite3.Connection:
         _tune(connection)
         if not has_tables(connection):
             connection.executescript(_PART_SCHEMA)
+        elif not tells_series(connection):
+            connection.executescript(_PART_SINCE_3)
     except BaseException:
         connection.close()
         raise
@@ -185,6 +198,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def has_tables(part: sqlite3.Connection) -> bool:
     """False for a part that was only just made: its tables come in one transaction, after the file."""
     return bool(part.execute("PRAGMA user_version").fetchone()[0])
+
+
+def tells_series(part: sqlite3.Connection) -> bool:
+    """False for a part of before schema 3 that the writer has not opened since."""
+    return int(part.execute("PRAGMA user_version").fetchone()[0]) >= 3
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:

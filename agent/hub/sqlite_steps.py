@@ -69,7 +69,9 @@ class Steps:
             return chunks_between(connection, agent_id, level, from_ns, to_ns, step=self._number)
 
     def add(self, part: Part, agent_id: int, level: Level, chunk: Chunk, *, received_ns: int, is_loose: bool) -> None:
-        """Store a chunk in a part that is being changed."""
+        """Store a chunk in a part that is being changed; one of batches without points is none."""
+        if not len(chunk.ids):
+            return
         with self._parts.using(part) as connection:
             self._define(part, connection, agent_id, chunk.ids)
             step = self._number + 1

@@ -245,6 +245,31 @@ class StoreSuite:
         assert other.values.tolist() == [seq * 0.1 for seq in every if seq % 3]
         assert len(opened.points(100, 110).values) == 11
 
+    def test_each_of_many_series_is_found_wherever_upkeep_stands(self, opened: OpenedStore) -> None:
+        """Also together, and with a point that comes when its neighbours are brought together already."""
+        with opened.store.transaction():
+            names = [SeriesWrite("disk_bytes", (("n", f"{one:03d}"),), "bytes", "gauge") for one in range(150)]
+            ids = opened.store.define(opened.ids.agent_id, names)
+        opened.append(*(opened.batch(seq, seq, {one: one * 1000.0 + seq for one in ids}) for seq in range(1, 31)))
+        opened.append(opened.batch(31, 31, {ids[5]: 1.5, ids[140]: 2.5}))
+        for now_s, late_s in ((60, 40), (2000, 50), (9000, 55)):
+            opened.keep_up(now_s)
+            opened.append(opened.batch(now_s, late_s, {ids[70]: float(late_s)}, received_s=now_s + 1))
+            found = opened.reader.points(opened.ids.agent_id, ids, START_NS, START_NS + 99 * _S, limit=10**6)
+            for one in (ids[0], ids[63], ids[64], ids[70], ids[140], ids[149]):
+                alone = opened.points(0, 99, one)
+                assert alone.values.tolist() == found[one].values.tolist()
+                assert alone.values.tolist()[:30] == [one * 1000.0 + seq for seq in range(1, 31)]
+            assert found[ids[140]].values.tolist()[30:] == [2.5]
+            assert found[ids[70]].values.tolist()[-1] == late_s
+            assert sum(len(points.values) for points in found.values()) == 150 * 30 + 2 + (40, 50, 55).index(late_s) + 1
+
+    def test_a_batch_without_points_is_stored_and_changes_no_answer(self, opened: OpenedStore) -> None:
+        opened.append(opened.batch(1, 1, {}), opened.batch(2, 700), opened.batch(3, 2000, {}))
+        for now_s in (2100, 5000, 50_000):
+            opened.keep_up(now_s)
+            assert opened.values() == [2.0]
+
     def test_late_points_and_steps_of_the_clock_are_stored_and_found(self, opened: OpenedStore) -> None:
         """What waited in an agent's spool for hours, and a clock that was wrong by a year for a moment."""
         year_s = 365.0 * DAY_S

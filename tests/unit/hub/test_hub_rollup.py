@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.hub.chunk import Chunk
+from agent.hub.chunk import Chunk, join
 from agent.hub.rollup import completed, is_sampled, newest, rolled_up
 
 S = 10**9
@@ -45,6 +45,25 @@ def test_the_newest_point_of_each_series_is_found_past_holes_and_values_that_are
     assert found.columns["weights"].tolist() == [[0.0, 4.0], [3.0, 0.0]]
     assert found.columns["values"][0, 1] == 3.0
     assert found.columns["values"][1, 0] == 6.0
+
+
+def test_pieces_of_a_chunk_are_that_chunk_again_in_whatever_order():
+    values = np.random.default_rng(3).normal(size=(10, 6))
+    whole = Chunk(np.arange(10, dtype=np.uint32), np.arange(6) * S, {"values": values, "weights": np.abs(values)})
+    pieces = list(whole.pieces(4))
+    assert [len(piece.ids) for piece in pieces] == [4, 4, 2]
+    found = join([pieces[2], pieces[0], pieces[1]])
+    assert found.ids.tolist() == whole.ids.tolist()
+    assert found.times_ns.tolist() == whole.times_ns.tolist()
+    for name, column in whole.columns.items():
+        assert found.columns[name].tolist() == column.tolist()
+
+
+def test_a_piece_without_a_column_has_its_default_beside_one_that_has_it():
+    one, other = points(ALL), points(ALL, weights=np.full((2, 4), 3.0))
+    found = join([one, Chunk(np.array([1, 9], np.uint32), other.times_ns, other.columns)])
+    assert found.ids.tolist() == [1, 3, 8, 9]
+    assert found.columns["weights"][:, 0].tolist() == [3.0, 1.0, 1.0, 3.0]
 
 
 def test_of_series_without_points_there_is_no_newest():

@@ -219,6 +219,27 @@ def test_roll_ups_of_a_third_version_file_are_read_on_and_say_that_no_error_is_k
     opened.close()
 
 
+def test_parts_that_do_not_tell_which_series_a_chunk_holds_are_read_on(tmp_path, filled):
+    """Before upkeep has opened them, and after."""
+    for name in part_names(tmp_path, "points") + part_names(tmp_path, "rollups"):
+        with sqlite3.connect(tmp_path / "hub.parts" / name) as older:
+            older.executescript("ALTER TABLE chunk DROP COLUMN first_id; ALTER TABLE chunk DROP COLUMN last_id;")
+            older.execute("PRAGMA user_version = 2")
+        older.close()
+    reader = SqliteReader(tmp_path / "hub.sqlite3")
+    assert reader.points(1, [1], 0, 2 * START_NS, limit=10**6)[1].values.tolist() == filled
+    reader.close()
+    opened = OpenedStore(*open_store(tmp_path))
+    opened.append(opened.batch(1001, 1001))
+    opened.keep_up(5000)
+    assert opened.values() == [*filled, 1001.0]
+    for name in part_names(tmp_path, "points"):
+        with sqlite3.connect(tmp_path / "hub.parts" / name) as newer:
+            assert newer.execute("SELECT max(first_id), min(last_id) FROM chunk").fetchone() == (1, 2)
+        newer.close()
+    opened.close()
+
+
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "hub.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 99")
