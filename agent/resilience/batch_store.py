@@ -34,6 +34,8 @@ __all__ = ["BatchStore"]
 
 PACK_COUNT = 64
 """Batches that wait as they came before they are packed together."""
+WIDE_PACK_COUNT = 16
+"""The same of batches so wide that they make a stretch: enough of each series to choose among, and no more to do at once."""
 STRETCH_POINTS = 16_384
 """About how many points at least a sampler that `works_in_stretches` is shown at once."""
 BULK_RATIO = 0.05
@@ -84,7 +86,8 @@ class BatchStore(BatchMeasures):
         self._fresh.append(item)
         self.points += item.points
         self.bytes += batch_bytes(item)
-        if len(self._fresh) >= PACK_COUNT:
+        count = len(self._fresh)
+        if count >= PACK_COUNT or (count >= WIDE_PACK_COUNT and count * item.points >= STRETCH_POINTS):
             self._pack_fresh()
 
     def prepend(self, items: Sequence[Batch], /) -> None:

@@ -10,7 +10,7 @@ import pytest
 from agent.builtin import load_builtin
 from agent.contracts import Block, Kept, Sampler
 from agent.model import Batch, PointFlag
-from agent.resilience.batch_store import STRETCH_POINTS
+from agent.resilience.batch_store import STRETCH_POINTS, WIDE_PACK_COUNT
 from agent.resilience.buffer import BatchBuffer, BufferSettings
 from agent.testing.clock import FakeClock
 
@@ -31,15 +31,15 @@ class Watched:
         return Kept(index, block.weights[index] * (len(block) / budget))
 
 
-def outage(buffer: BatchBuffer, clock: FakeClock, ticks: int, flag_every: int = 0) -> None:
+def outage(buffer: BatchBuffer, clock: FakeClock, ticks: int, flag_every: int = 0, series: int = SERIES) -> None:
     rng = np.random.default_rng(1)
-    ids = np.arange(1, SERIES + 1, dtype=np.uint32)
+    ids = np.arange(1, series + 1, dtype=np.uint32)
     for number in range(ticks):
         flags = None
         if flag_every and number % flag_every == 0:
-            flags = np.zeros(SERIES, np.uint8)
-            flags[number % SERIES] = PointFlag.ANOMALOUS
-        buffer.put(Batch(clock.wall_ns(), clock.monotonic_s(), ids, rng.normal(size=SERIES), flags))
+            flags = np.zeros(series, np.uint8)
+            flags[number % series] = PointFlag.ANOMALOUS
+        buffer.put(Batch(clock.wall_ns(), clock.monotonic_s(), ids, rng.normal(size=series), flags))
         clock.advance(1.0)
         assert buffer.fill_ratio <= 1.0
         assert buffer.counts().buffered == buffer.points
@@ -58,13 +58,21 @@ def hybrid() -> Sampler:
     return registration.factory(registration.config(), Context())
 
 
-def test_each_call_sees_a_stretch_and_only_the_newest_one_is_last() -> None:
+@pytest.mark.parametrize("series", [SERIES, 2000])
+def test_each_call_sees_a_stretch_and_only_the_newest_one_is_last(series: int) -> None:
     clock, sampler = FakeClock(), Watched()
-    buffer = BatchBuffer("hub", BufferSettings(max_points=100_000), sampler, clock=clock)
-    outage(buffer, clock, 1000)
+    buffer = BatchBuffer("hub", BufferSettings(max_points=500 * series), sampler, clock=clock)
+    outage(buffer, clock, 1000, series=series)
     assert buffer.sampler_fault_count == 0
     assert max(sampler.sizes) <= 2 * STRETCH_POINTS
     assert 0 < sum(sampler.lasts) <= len(sampler.lasts) / 3
+
+
+def test_of_ticks_as_wide_as_a_stretch_enough_are_seen_at_once_to_choose_among() -> None:
+    clock, sampler = FakeClock(), Watched()
+    buffer = BatchBuffer("hub", BufferSettings(max_points=40 * STRETCH_POINTS, max_bytes=1 << 30), sampler, clock=clock)
+    outage(buffer, clock, 33, series=STRETCH_POINTS)
+    assert sampler.sizes[0] == WIDE_PACK_COUNT * STRETCH_POINTS
 
 
 def test_what_stays_is_spread_evenly_over_the_outage() -> None:
