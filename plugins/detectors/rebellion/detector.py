@@ -61,7 +61,7 @@ class RangeDetector:
         self._records = Records(VIEW_COUNTS, TWO_SIDED_COUNT, rule.least_excess)
         self._novelty = Novelty()
         self._flat_lines = FlatLines()
-        self._found: list[tuple[Index, Departures, FlatStretches]] = []
+        self._began: list[tuple[Index, Index, Departures, FlatStretches]] = []
         self._age = np.zeros(0, dtype=np.int64)
         self._quiet_until = np.zeros(0, dtype=np.int64)
         self._severity = np.zeros(0)
@@ -78,7 +78,7 @@ class RangeDetector:
 
         NaN and no alert for a value that is not finite, which is not learnt. What is beyond +-1e150 counts as that.
         """
-        self._found.clear()
+        self._began.clear()
         if len(slots) < FEW_COUNT and not len(self._age):
             return self._learn_few(slots.tolist(), values.tolist())
         if not len(slots):
@@ -97,8 +97,8 @@ class RangeDetector:
         """Which views of a row began its alert in the last call, and with what; see `agent.contracts.ExplainingDetector`."""
         if single := self._singles.get(slot):
             return reason(single.departures)
-        for index, found, flat in self._found:
-            for place in np.flatnonzero(index == slot).tolist():
+        for index, begins, found, flat in self._began:
+            for place in begins[index == slot].tolist():
                 return reason([*found.of(place, self._rule.least_excess), *map(flat_line, flat.of(place))])
         return ""
 
@@ -183,9 +183,10 @@ class RangeDetector:
             at, excess = np.append(at, flat.at), np.append(excess, np.full(len(flat.at), FLAT_EXCESS))
         if len(at):
             begins = at[self._begins(places.index[at], age[at], excess)]
+            index = places.index[begins]
             alert[begins] = True
-            self._quiet_until[places.index[begins]] = age[begins] + self._rule.refractory_count
-            self._found.append((places.index, found, flat))
+            self._quiet_until[index] = age[begins] + self._rule.refractory_count
+            self._began.append((index, begins, found, flat))
         return alert
 
     def _begins(self, index: Index, age: Index, excess: FloatArray) -> NDArray[np.bool_]:

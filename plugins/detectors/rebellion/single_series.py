@@ -25,6 +25,8 @@ from plugins.detectors.rebellion.rule import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.numeric.records import Departure
 
 __all__ = ["SingleSeries"]
@@ -39,13 +41,14 @@ class SingleSeries:
         self._rule = rule
         self.novelty, self.records = SingleNovelty(), SingleRecords(VIEW_COUNTS, TWO_SIDED_COUNT, rule.least_excess)
         self.flat_line = SingleFlatLine()
-        self.departures: list[Departure] = []
+        self.departures: Sequence[Departure] = ()
         self.age = self.quiet_until = 0
         self.severity = 0.0
 
     def learn_and_score(self, value: float) -> tuple[float, bool]:
         """Score, NaN while it is learning, and whether it alerts. A value that is not finite has no score and is not learnt."""
         if not isfinite(value):
+            self.departures = ()
             return nan, False
         if not -LARGEST <= value <= LARGEST:
             value = LARGEST if value > 0 else -LARGEST
@@ -55,6 +58,7 @@ class SingleSeries:
         if count := self.flat_line.reached(value, age):
             departures.append(flat_line(count))
         alert = bool(departures) and self._is_alert(departures, age)
+        self.departures = departures if alert else ()
         severity, weight = self.severity, SCORE_WEIGHT if age >= SCORE_COUNT else max(SCORE_WEIGHT, 1.0 / (age + 1.0))
         self.severity = severity = severity + weight * (of_value - severity)
         self.age = age + 1
@@ -68,5 +72,5 @@ class SingleSeries:
             return False
         alert = excess > float(required_excess(np.array([age]), rule.tail_count, rule.least_excess)[0])
         if alert:
-            self.quiet_until, self.departures = age + rule.refractory_count, departures
+            self.quiet_until = age + rule.refractory_count
         return alert

@@ -82,10 +82,18 @@ def test_a_level_that_never_moved_is_told_as_such():
     assert told[300].startswith("level 6, before always 5; ")
 
 
-def test_what_did_not_alert_has_no_reason(noise):
-    detector = make(Config(), None)
-    detector.learn_and_score(SLOT, noise[:1])
-    assert detector.explain(0) == detector.explain(7) == ""
+@pytest.mark.parametrize("others", [0, FEW_COUNT])
+@pytest.mark.parametrize("then", [0.0, 30.5, nan])
+def test_what_did_not_alert_in_the_last_call_has_no_reason(noise, others, then):
+    noise[1000], noise[1001] = 30.0, then
+    detector, slots = make(Config(), None), np.arange(others + 1)
+    for value in noise[:1001]:
+        _, alert = detector.learn_and_score(slots, np.full(len(slots), value))
+    assert alert.all()
+    assert detector.explain(0)
+    assert not detector.explain(77)
+    detector.learn_and_score(slots, np.full(len(slots), then))
+    assert not detector.explain(0)
 
 
 def test_it_is_quiet_on_noise_of_any_kind():
