@@ -16,30 +16,15 @@ T = TypeVar("T", bound=np.generic)
 
 __all__ = ["Block", "Rings", "Scratch"]
 
-_SINGLES = (
-    *(
-        "shift",
-        "peak",
-        "ewma",
-        "mean",
-        "std",
-        "minimum",
-        "maximum",
-        "median",
-        "mad",
-        "moving_average",
-        "z",
-        "robust_z",
-        "severity",
-    ),
-    *("slope", "intercept", "r2", "forecast", "forecast_low", "forecast_high", "ticks_to_limit", "limit", "newest"),
-)
 _MOMENT_COUNT = 6
 _ROW_CHUNK = 16
 
 
 class Scratch:
-    """Temporaries for blocks of one length; nothing in them outlives a tick."""
+    """Temporaries for blocks of one length; nothing in them outlives a tick.
+
+    `terms` is what one value adds to each of the sums, in the order of `Block.moments`.
+    """
 
     def __init__(self, length: int, percentile_count: int, recent_count: int) -> None:
         self.terms = np.empty((_MOMENT_COUNT, length))
@@ -117,6 +102,10 @@ class Block:
         self.percentiles = rings.percentiles[:, start:stop]
         self.bad_count = rings.bad_count[start:stop]
         self.is_anomaly = rings.is_anomaly[start:stop]
+
+
+_SINGLES = tuple(Block.__annotations__)
+"""The results that are one number a row, in the order in which `Rings.singles` holds them."""
 
 
 class Rings:

@@ -42,7 +42,9 @@ def test_case_03_leaving_a_constant_is_infinitely_far(one_series, newest, expect
 
 def test_case_04_the_newest_value_does_not_judge_itself(one_series):
     series = one_series().feed(*range(1, 120), 1000)
+    assert (series.last.median[0], series.last.mad[0]) == (60, 30)
     assert series.results["z"] == near(27.364457957760354)
+    assert series.results["z"] == near((1000 - 60) / 34.351128074635334)
     assert series.results["rz"] == near(21.13401217281056)
 
 
@@ -108,9 +110,17 @@ def test_case_12_nothing_but_missing(one_series):
     assert series.transformer.health().score == 1.0
 
 
+def test_case_12_a_series_of_nothing_weighs_nothing_in_health():
+    transformer, pair = Transformer(), np.arange(2, dtype=np.uint32)
+    for tick in range(20):
+        transformer.tick(pair, np.array([nan, tick % 3]))
+    transformer.tick(pair, np.array([nan, 1e6]))
+    assert transformer.health().score == 0.0
+
+
 def test_case_13_one_value(one_series):
     got = one_series().feed(7).results
-    assert [got[name] for name in ("mean", "min", "max", "p99", "std")] == [7, 7, 7, 7, 0]
+    assert [got[name] for name in ("mean", "min", "max", "p50", "p99", "std")] == [7, 7, 7, 7, 7, 0]
     assert all(isnan(got[name]) for name in ("slope", "r2", "fc_lo", "fc_hi", "z", "rz"))
 
 
