@@ -23,8 +23,8 @@ from agent.resilience.breaker import Breaker, BreakerSettings
 from agent.resilience.deadline import deadline
 from agent.resilience.retry_runner import Retry
 
-ROUNDS = 25
-CALLS = 4000
+ROUNDS = 100
+CALLS = 1000
 LIMIT_S = 5.0
 RECOVERY_GOAL = 2.5
 DEADLINE_GOAL = 0.5

@@ -24,8 +24,8 @@ from peer_environment import run_beside_peers, versions
 from agent.clock import SystemClock
 from agent.resilience.breaker import Breaker, BreakerSettings
 
-ROUNDS = 15
-CALLS = 4000
+ROUNDS = 60
+CALLS = 1000
 GOALS = {"async": 1.5, "sync": 2.0, "refusal": 2.0, "bytes": 2048}
 
 
