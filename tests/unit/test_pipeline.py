@@ -299,6 +299,7 @@ async def test_55_what_waits_goes_out_until_the_deadline_and_the_rest_is_counted
     class Slow(MemorySink):
         async def deliver(self, records, first_seq):
             if len(self.delivered) == 4:
+                bench.stop.set()
                 await asyncio.Event().wait()
             await super().deliver(records, first_seq)
 
@@ -311,7 +312,7 @@ async def test_55_what_waits_goes_out_until_the_deadline_and_the_rest_is_counted
             sender.put(Batch(bench.clock.wall_ns(), bench.clock.monotonic_s(), ids, np.zeros(1000)))
         bench.pipeline.add_sender(sender)
 
-    await bench.run(1, prepare)
+    await bench.run(-1, prepare)
     counts = sender.buffer.counts()
     assert (counts.accepted, counts.delivered, counts.dropped) == (10_000, 4000, {"shutdown": 6000})
     assert (counts.buffered, counts.in_flight) == (0, 0)
