@@ -96,6 +96,13 @@ def test_points_slide_only_where_that_pays_and_only_on_slopes(seed: int, series:
     assert (slid[frame[kept]] == kept[frame[kept]]).all()
     assert (np.abs(slid - kept) <= 2).all()
     assert (np.abs(course.y[slid] - course.y[kept]) <= compaction.SLIDE_RATIO * course.span[kept]).all()
+    for at in range(2, len(kept) - 1, 2):  # those that slid last
+        left, right = slid[at - 1], slid[at + 1]
+        places = np.arange(max(left, kept[at] - 3) + 1, min(right, kept[at] + 3))
+        is_like = np.abs(course.y[places] - course.y[kept[at]]) <= compaction.SLIDE_RATIO * course.span[kept[at]]
+        ways = [squares.of(np.array([left, place]), np.array([place, right])).sum() for place in places[is_like]]
+        mine = squares.of(np.array([left, slid[at]]), np.array([slid[at], right])).sum()
+        assert frame[kept[at]] or mine <= min(ways) + compaction.SLIDE_GAIN + 1e-9
 
 
 @settings(deadline=None)
