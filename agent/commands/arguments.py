@@ -11,7 +11,7 @@ from typing import cast
 from agent import __version__
 from agent.commands import program
 from agent.commands.complaint import complain
-from agent.commands.parser import Parser, Subparsers, add_command, add_group, formatter, http_url, port, seconds
+from agent.commands.parser import Formatter, Parser, Subparsers, add_command, add_group, http_url, port, seconds
 from agent.errors import RebellionError
 
 __all__ = ["build_parser"]
@@ -28,7 +28,7 @@ def build_parser(words: Sequence[str]) -> Parser:
         description="A metrics agent that stays standing.",
         epilog="rebellion COMMAND --help says more of each; so does man rebellion.",
         allow_abbrev=False,
-        formatter_class=formatter,
+        formatter_class=Formatter,
     )
     parser.add_argument("--version", action="version", version=f"rebellion {__version__}", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

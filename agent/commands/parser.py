@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import NoReturn
 
 from agent.addresses import check_http_url
 
-__all__ = ["Parser", "Subparsers", "add_command", "add_group", "formatter", "http_url", "port", "seconds"]
+__all__ = ["Formatter", "Parser", "Subparsers", "add_command", "add_group", "http_url", "port", "seconds"]
 
 USAGE = 2
 HELP_COLUMN = 28
@@ -32,8 +31,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"rebellion: {message} ({self.prog} --help says more)\n")
 
 
-formatter = partial(argparse.HelpFormatter, max_help_position=HELP_COLUMN)
-"""How help is laid out: names of up to 24 letters beside what they mean."""
+class Formatter(argparse.HelpFormatter):
+    """How help is laid out: names of up to 24 letters beside what they mean, with room for the indent that argparse forgets."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=HELP_COLUMN)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Take an argument in, and the width that it needs."""
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - see `Subparsers`
+            self._action_max_length += self._indent_increment
 
 
 def add_command(
@@ -67,7 +75,7 @@ def add_group(commands: Subparsers[Parser], name: str, text: str) -> Subparsers[
 
 def _added(commands: Subparsers[Parser], name: str, text: str) -> Parser:
     sentence = f"{text[0].upper()}{text[1:]}."
-    return commands.add_parser(name, help=text, description=sentence, allow_abbrev=False, formatter_class=formatter)
+    return commands.add_parser(name, help=text, description=sentence, allow_abbrev=False, formatter_class=Formatter)
 
 
 def seconds(text: str) -> float:

@@ -88,7 +88,8 @@ def _as_lines(report: Report, state: str, reasons: list[str]) -> str:
     from agent.colour import painter
 
     collectors, sinks = len(report["collectors"]), len(report["sinks"])
-    beat = f"tick {report['tick']['count']}, {report['series']} series, {collectors} collectors, {sinks} sinks"
+    shipped = f"{sinks} sink{'' if sinks == 1 else 's'}"
+    beat = f"tick {report['tick']['count']}, {report['series']} series, {collectors} collectors, {shipped}"
     told = painter(sys.stdout, os.environ)(state, _COLOUR[state])
     head = f"{report['agent']}: {told}; {beat}, up {report['uptime_s']:.0f} s"
     return "\n".join([head, *(f"  {line}" for line in (*reasons, *recent_incidents(report)))])

@@ -37,7 +37,7 @@ export function chartOptions({ width, height, unit, names, colors, theme, range_
   return {
     width,
     height,
-    padding: [8, 10, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
     scales: {

@@ -54,7 +54,7 @@ class PressureRow {
   }
 
   show(ratio) {
-    setText(this.#text, value(ratio, "ratio"));
+    setText(this.#text, share(ratio));
     this.#meter.value = ratio;
     setData(this.root, "mood", ratio >= PRESSED ? "bad" : ratio >= WORRYING ? "warn" : "");
   }
@@ -68,10 +68,15 @@ class PressureRow {
 export function decisionText(worst, sampling, retries, interval) {
   if (sampling === undefined) return "";
   const calm = sampling >= 0.995 && !(retries < 0.995) && !(interval > 1.005);
-  const why = worst ? `${WORDS[worst.input] ?? worst.input} at ${value(worst.ratio, "ratio")}` : "nothing known";
+  const why = worst ? `${WORDS[worst.input] ?? worst.input} at ${share(worst.ratio)}` : "nothing known";
   if (calm) return `Calm: every point is taken in. Highest pressure: ${why}.`;
   const parts = [`${value(sampling, "ratio")} of ordinary points are taken in`];
   if (retries < 0.995) parts.push(`${value(retries, "ratio")} of retries are allowed`);
   if (interval > 1.005) parts.push(`intervals are ${figures(interval)} times as long`);
   return `${parts.join(", ")}. Highest pressure: ${why}.`;
+}
+
+/** A pressure to a tenth of a percent; less is noise. */
+function share(ratio) {
+  return value(Math.round(ratio * 1000) / 1000, "ratio");
 }
