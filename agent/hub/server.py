@@ -41,6 +41,8 @@ _HANDSHAKE_WITHIN_S = 10.0
 _CLOSE_WITHIN_S = 2.0
 _PING_EVERY_S = 10.0
 _UPKEEP_EVERY_S = 60.0
+_BACKLOG = 1024
+"""Of a thousand agents 200 a second come back; where the kernel has no room for one, its attempt is a second late."""
 _TLS_READ_BYTES = 32_768
 """asyncio holds so much for each connection; its own 256 KiB are for downloads, not for a fleet that idles."""
 
@@ -173,6 +175,7 @@ class Hub:
                 ping_interval=_PING_EVERY_S,
                 ping_timeout=_PING_EVERY_S,
                 close_timeout=_CLOSE_WITHIN_S,
+                backlog=_BACKLOG,
                 max_size=self._config.max_frame_bytes,
                 logger=library_logger("rebellion.hub", self._log),
                 create_connection=connection_class(self._log),
