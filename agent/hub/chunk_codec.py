@@ -118,10 +118,13 @@ def _changes(column: Floats, digits: Digits) -> Words:
 
 def _values(changes: Words, digits: Digits | None) -> Floats:
     """The opposite of `_changes`; digits None: of no series."""
+    if digits is None:
+        return np.bitwise_xor.accumulate(changes, axis=1).view(np.float64)
+    is_decimal = digits != NOT_DECIMAL
+    if is_decimal.all():
+        return from_decimal_changes(changes, digits)
     values = np.bitwise_xor.accumulate(changes, axis=1).view(np.float64)
-    if digits is not None:
-        is_decimal = digits != NOT_DECIMAL
-        values[is_decimal] = from_decimal_changes(changes[is_decimal], digits[is_decimal])
+    values[is_decimal] = from_decimal_changes(changes[is_decimal], digits[is_decimal])
     return values
 
 
@@ -134,7 +137,7 @@ def _read(blocks: list[bytes], series: NDArray[np.intp], series_count: int, tick
     """Rows of a column; only the blocks that hold them are decompressed."""
     made = np.empty((len(series), tick_count), np.uint64)
     block_of = series // _BLOCK_SERIES
-    for block in np.unique(block_of):
+    for block in sorted(set(block_of.tolist())):
         rows = min(_BLOCK_SERIES, series_count - block * _BLOCK_SERIES)
         mine = np.flatnonzero(block_of == block)
         planes = _planes(blocks[block]).reshape(8, rows, tick_count)[:, series[mine] - block * _BLOCK_SERIES]

@@ -20,6 +20,7 @@ NOT_DECIMAL = 255
 """Digits of a series that is none of these."""
 
 _MAX_DIGITS = 6
+_UNITS = np.array([10.0**digits for digits in range(_MAX_DIGITS + 1)])
 _MAX_UNITS = 2.0**52
 _LOOKED_AT = 8
 
@@ -32,17 +33,16 @@ def digits_of(column: Floats) -> Digits:
     proposed = np.full(len(column), NOT_DECIMAL, np.uint8)
     some = column[:, :: max(1, column.shape[1] // _LOOKED_AT)]
     for digits in range(_MAX_DIGITS, -1, -1):
-        proposed[_are_decimals(some, np.float64(10.0**digits)).all(axis=1)] = digits
+        proposed[_are_decimals(some, _UNITS[digits]).all(axis=1)] = digits
     candidates = np.flatnonzero(proposed != NOT_DECIMAL)
-    units = 10.0 ** proposed[candidates, None].astype(np.float64)
-    refused = ~_are_decimals(column[candidates], units).all(axis=1)
+    refused = ~_are_decimals(column[candidates], _UNITS[proposed[candidates], None]).all(axis=1)
     proposed[candidates[refused]] = NOT_DECIMAL
     return proposed
 
 
 def decimal_changes(column: Floats, digits: Digits) -> Words:
     """Of each value the difference to the one before it, in units of the last digit; its sign is the lowest bit."""
-    units = np.rint(column * 10.0 ** digits[:, None].astype(np.float64)).astype(np.int64)
+    units: NDArray[np.int64] = np.rint(column * _UNITS[digits, None]).astype(np.int64)
     changes = np.diff(units, axis=1, prepend=np.int64(0))
     return ((changes << 1) ^ (changes >> 63)).view(np.uint64)
 
@@ -50,7 +50,8 @@ def decimal_changes(column: Floats, digits: Digits) -> Words:
 def from_decimal_changes(changes: Words, digits: Digits) -> Floats:
     """The opposite of `decimal_changes`."""
     signed = (changes >> np.uint64(1)).view(np.int64) ^ -(changes & np.uint64(1)).view(np.int64)
-    return np.cumsum(signed, axis=1) / 10.0 ** digits[:, None].astype(np.float64)
+    whole: Floats = np.cumsum(signed, axis=1) / _UNITS[digits, None]
+    return whole
 
 
 def _are_decimals(values: Floats, unit: Floats | np.float64) -> NDArray[np.bool_]:
