@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.contracts import Block
+from agent.hub.chunk import Chunk
 from agent.hub.records import Points
-from agent.hub.statistics import of_points
+from agent.hub.rollup import COLUMNS, rolled_up
+from agent.hub.statistics import Statistics, of_points, of_stretches
 from agent.model import PointFlag
 from agent.numeric.compaction import compact
 from agent.resilience.line_bounds import line_bounds, rounded_up
@@ -33,6 +35,14 @@ def kept(rows: list[tuple[float, float, float, int, float]]) -> Points:
         np.array(flags, np.uint8),
         np.array(bounds),
     )
+
+
+def by_minutes(points: Points) -> Statistics:
+    """What roll-ups over a minute say of these points."""
+    columns = {"values": points.values, "weights": points.weights, "flags": points.flags, "bounds": points.bounds}
+    matrices = {name: np.asarray(column, np.float64)[None] for name, column in columns.items()}
+    rolled = rolled_up([Chunk(np.array([1], np.uint32), points.times_ns, matrices)], 60 * S)
+    return of_stretches({name: rolled.column(name)[0] for name in COLUMNS})
 
 
 NAN = float("nan")
@@ -128,13 +138,14 @@ def test_53_the_mean_over_all_that_was_produced_is_within_the_stated_bound(seed:
     bounds = rounded_up(line_bounds(block, choice, np.zeros(400))).astype(np.float64)
     rows = np.column_stack((seconds, produced))[choice.index]
     flags = np.full(len(rows), SHAPED)
-    found = of_points(kept([(*row, *more) for row, *more in zip(rows, choice.weights, flags, bounds, strict=True)]))
+    points = kept([(*row, *more) for row, *more in zip(rows, choice.weights, flags, bounds, strict=True)])
     truth = float(np.trapezoid(produced, seconds) / 399)
-    assert found.covered_s == pytest.approx(399)
-    assert abs(found.mean - truth) <= found.error_bound + 1e-9
-    assert found.max_error == pytest.approx(np.abs(np.interp(seconds, *rows.T) - produced).max(), rel=1e-6)
-    assert produced.min() >= found.min - found.max_error - 1e-9
-    assert produced.max() <= found.max + found.max_error + 1e-9
+    for found in (of_points(points), by_minutes(points)):
+        assert found.covered_s == pytest.approx(399)
+        assert abs(found.mean - truth) <= found.error_bound + 1e-9
+        assert found.max_error == pytest.approx(np.abs(np.interp(seconds, *rows.T) - produced).max(), rel=1e-6)
+        assert produced.min() >= found.min - found.max_error - 1e-9
+        assert produced.max() <= found.max + found.max_error + 1e-9
 
 
 @settings(deadline=None, max_examples=40)
