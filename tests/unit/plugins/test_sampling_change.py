@@ -131,6 +131,12 @@ def test_54_a_constant_series_costs_two_points() -> None:
     assert kept.weights.tolist() == [500.0, 500.0]
 
 
+def test_no_budget_and_no_points_keep_nothing() -> None:
+    for block, budget in ((block_of(np.arange(5.0)), 0), (block_of(np.zeros(0)), 5)):
+        for kept in (compact(block, budget), hybrid().keep(block, budget)):
+            assert (len(kept.index), len(kept.weights)) == (0, 0)
+
+
 def test_a_straight_ramp_costs_two_points_and_a_corner_three() -> None:
     ramp = np.arange(1000.0)
     assert compact(block_of(ramp), 500).index.tolist() == [0, 999]
