@@ -251,6 +251,26 @@ def test_scenario_27_not_even_as_a_probe_within_its_lease(rig):
     assert r.state is CLOSED
 
 
+async def test_scenario_27_a_stream_is_refused_at_its_first_item(rig):
+    r = rig()
+    r.trip()
+
+    @r.breaker
+    def stream():
+        yield 1
+
+    @r.breaker
+    async def async_stream():
+        yield 1
+
+    items, async_items = stream(), async_stream()
+    with pytest.raises(BreakerOpen):
+        next(items)
+    with pytest.raises(BreakerOpen):
+        await anext(async_items)
+    assert r.breaker.snapshot().totals.rejected == 2
+
+
 def test_scenario_27_a_stream_that_is_a_probe_has_a_lease(rig):
     r = rig(probes=1)
     r.trip()

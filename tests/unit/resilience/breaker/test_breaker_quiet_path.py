@@ -146,6 +146,19 @@ async def test_a_call_that_ends_on_the_border_of_two_steps_belongs_to_the_later(
     assert r.breaker.snapshot().calls == 0
 
 
+def test_a_call_that_ended_as_another_thread_found_it_late_is_not_late_for_ever(rig):
+    """The two steps by which a call ends without the lock, after a look that came between its reading of the clock and these."""
+    r = rig(slow_call_s=2.0)
+    permit = r.breaker.acquire()
+    r.at(2.1)
+    assert r.breaker.snapshot().overdue == 1
+    del r.breaker._flights[permit._key]
+    r.breaker._count_pass()
+    r.at(4.2)
+    seen = r.breaker.snapshot()
+    assert (seen.overdue, seen.in_flight, seen.totals.successes) == (0, 0, 1)
+
+
 def test_a_breaker_that_nobody_listens_to_keeps_no_events(rig):
     r = rig()
     r.breaker.remove_listener(r.events.append)
