@@ -203,7 +203,7 @@ def _worst(course: Course, left: IntArray, right: IntArray, share: float) -> tup
 
 
 def _largest(worth: FloatArray, room: int) -> BoolArray:
-    """At most `room` points of the largest worth, none of worth 0."""
+    """At most `room` points of the largest worth, none where a line was straight but for rounding."""
     chosen = worth > NOISE_MISFIT
     if int(chosen.sum()) > room:
         chosen[:] = False
