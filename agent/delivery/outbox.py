@@ -58,7 +58,7 @@ class Outbox:
 
     Attributes:
         hand: The group that is being delivered.
-        is_failing: True from a failed delivery until one succeeds.
+        is_failing: True from the second failed delivery in a row until one succeeds; one alone may be a link that broke.
         is_finishing: True when no more live data come: a backlog goes as fast as the sink takes it.
         is_closed: True from `close` on.
         pace: How fast it goes otherwise.

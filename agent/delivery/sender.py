@@ -237,10 +237,10 @@ class Sender:
         self._emit("sink.refused", self.component, Level.ERROR, error=_text(refusal), records=len(group.records))
 
     async def _failed(self, error: Exception) -> None:
-        self.outbox.is_failing = True
         self.stats.failed_deliveries += 1
         self.stats.last_error = _text(error)
         self._failures_in_row += 1
+        self.outbox.is_failing = self._failures_in_row > 1
         if self._failures_in_row == 1:
             self._emit("sink.failed", self.component, Level.WARNING, error=_text(error))
         await self.recovery.handle(

@@ -31,6 +31,10 @@ def test_outage(tmp_path, report, series_count, ticks, drain_ratio):
         it.wait_drained(120)
         it.wait_made(3)
         it.end()
+        links = [entry["event"] for entry in it.agent.events() if entry.get("event") in {"link.opened", "link.closed"}]
+        it.verdict.notes |= {
+            "links lost while it drained": links[links.index("link.closed") + 1 :].count("link.closed")
+        }
         verdict = report(it.judge())
         verdict.assert_whole()
         healed = {number for number, _, wall_s in made_ticks(it.made_path) if wall_s > it.healed_wall_s}

@@ -314,17 +314,20 @@ class Stage:
         self._clean_ticks = RUN_STEP
 
     def spooled(self) -> int:
-        """Records in the agent's spool, read beside it."""
+        """Records in the agent's spool, read beside it; -1 while it is damaged and not yet repaired."""
         path = self.spool_path
         if not path.exists():
             return 0
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            return int(database.execute("SELECT records FROM meta").fetchone()[0])
+            records = database.execute("SELECT records FROM meta").fetchone()[0]
         except sqlite3.OperationalError:
             return 0
+        except sqlite3.DatabaseError:
+            return -1
         finally:
             database.close()
+        return -1 if records is None else int(records)
 
     @property
     def spool_path(self) -> Path:
