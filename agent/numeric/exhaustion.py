@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from agent.model import FloatArray
-    from agent.numeric.swings import Swing, Swings
+    from agent.numeric.swings import Swing
 
 __all__ = ["NEVER", "Exhaustion", "exhaustion", "time_to_exhaustion_s"]
 
@@ -37,7 +37,6 @@ _MAX_BEND_RATIO = 0.2
 _RISE_SIGMAS = 3.0
 _REACH = 6.0
 _BEYOND_RATIO = 0.25
-_MIN_FALL_RATIO = 1.5
 _MIN_SWINGS = 3
 _MAX_SWINGS = 8
 _INTERVAL_SIGMAS = 2.0
@@ -125,15 +124,11 @@ def _crossing(trend: _Trend, step_s: float) -> Exhaustion:
 def _trend(rising: FloatArray) -> _Trend | None:
     noise = noise_of(rising)
     swings = swings_of(rising, noise)
-    last_fall = swings.done[-1].top - float(rising[swings.leg_start]) if swings.done else 0.0
-    for count in _stretches(len(rising)):
-        is_mostly_leg = count <= 2 * (len(rising) - swings.leg_start)
-        start = len(rising) if is_mostly_leg else len(rising) - count
-        if _is_known_ground(float(rising[-1]), [swing for swing in swings.done if swing.peak < start]):
-            break
-        found = _even_rise(rising[-count:], noise)
-        if found is not None and (is_mostly_leg or found.slope * count > _MIN_FALL_RATIO * last_fall):
-            return found
+    if not _is_known_ground(float(rising[-1]), swings):
+        for count in _stretches(len(rising)):
+            found = _even_rise(rising[-count:], noise)
+            if found is not None:
+                return found
     return _rising_swings(swings, len(rising))
 
 
@@ -156,17 +151,13 @@ def _is_known_ground(level: float, before: Sequence[Swing]) -> bool:
 def _even_rise(stretch: FloatArray, noise: float) -> _Trend | None:
     """The line through a stretch when it rises from part to part, none of them alone accounts for it, and it goes on as before.
 
-    At most one part may fall, and no two in a row may fail to rise. As before: the later half is as steep as the line, within a
-    fifth; what bends more is looked at in a shorter stretch.
+    As before: the later half is as steep as the line, within a fifth; what bends more is looked at in a shorter stretch.
     """
     width = len(stretch) // _PARTS
     parts = medians(stretch[len(stretch) - _PARTS * width :].reshape(_PARTS, width), axis=1)
     steps = np.diff(parts)
     rise = float(parts[-1] - parts[0])
-    is_still = steps <= 0
-    if rise <= 0 or int((steps < 0).sum()) > _MAX_FALLS or bool((is_still[1:] & is_still[:-1]).any()):
-        return None
-    if float(steps.max()) > _MAX_PART_RATIO * rise:
+    if rise <= 0 or int((steps < 0).sum()) > _MAX_FALLS or float(steps.max()) > _MAX_PART_RATIO * rise:
         return None
     slopes, levels = theil_sen(parts[None, :])
     slope, level = float(slopes[0]), float(levels[0])
@@ -190,10 +181,10 @@ def _agreement(parts: FloatArray, slope: float) -> float:
     return float(((relative >= 0.5) & (relative <= 2.0)).mean())
 
 
-def _rising_swings(swings: Swings, count: int) -> _Trend | None:
+def _rising_swings(swings: Sequence[Swing], count: int) -> _Trend | None:
     """The line through the tops of the last swings when tops and bottoms both rise from swing to swing."""
-    last = swings.done[-_MAX_SWINGS:]
-    if len(last) < _MIN_SWINGS or _is_known_ground(last[-1].top, swings.done[:-_MAX_SWINGS]):
+    last = swings[-_MAX_SWINGS:]
+    if len(last) < _MIN_SWINGS or _is_known_ground(last[-1].top, swings[:-_MAX_SWINGS]):
         return None
     tops, bottoms = np.array([swing.top for swing in last]), np.array([swing.bottom for swing in last])
     if int((np.diff(tops) <= 0).sum()) > len(last) // 4 or int((np.diff(bottoms) <= 0).sum()) > len(last) // 4:

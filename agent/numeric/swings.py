@@ -13,7 +13,7 @@ from agent.numeric.scores import MAD_TO_SIGMA
 if TYPE_CHECKING:
     from agent.model import FloatArray
 
-__all__ = ["Swing", "Swings", "noise_of", "swings_of"]
+__all__ = ["Swing", "noise_of", "swings_of"]
 
 _FALL_RATIO = 0.4
 _NOISE_SIGMAS = 6.0
@@ -21,9 +21,8 @@ _NOISE_SIGMAS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """A rise that was undone: from `bottom` at position `start` up to `top` at position `peak`."""
+    """A rise that was undone: from `bottom` up to `top` at position `peak`."""
 
-    start: int
     peak: int
     bottom: float
     top: float
@@ -31,14 +30,6 @@ class Swing:
     @property
     def height(self) -> float:
         return self.top - self.bottom
-
-
-@dataclass(frozen=True, slots=True)
-class Swings:
-    """Completed swings, oldest first, and the position where the rise that still goes on began."""
-
-    done: tuple[Swing, ...]
-    leg_start: int
 
 
 def noise_of(values: FloatArray) -> float:
@@ -49,8 +40,8 @@ def noise_of(values: FloatArray) -> float:
     return median(np.abs(steps - median(steps))) / MAD_TO_SIGMA / 2**0.5
 
 
-def swings_of(values: FloatArray, noise: float) -> Swings:
-    """Cut a series into swings.
+def swings_of(values: FloatArray, noise: float) -> tuple[Swing, ...]:
+    """The rises of a series that were undone, oldest first.
 
     A rise counts when it is higher than six times the noise; it is over when at least 40 % of it, and six times the noise, is
     lost again.
@@ -61,17 +52,17 @@ def swings_of(values: FloatArray, noise: float) -> Swings:
     """
     least = _NOISE_SIGMAS * noise
     done: list[Swing] = []
-    start = peak = 0
+    peak = 0
     bottom = top = float(values[0])
     for place, value in enumerate(values.tolist()):
         if value > top:
             peak, top = place, value
         elif top - value > max(least, _FALL_RATIO * (top - bottom)):
             if top - bottom > least:
-                done.append(Swing(start, peak, bottom, top))
-            start = peak = place
+                done.append(Swing(peak, bottom, top))
+            peak = place
             bottom = top = value
         elif value < bottom:
-            start = peak = place
+            peak = place
             bottom = top = value
-    return Swings(tuple(done), start)
+    return tuple(done)
