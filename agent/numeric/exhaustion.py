@@ -92,7 +92,7 @@ def exhaustion(times_s: FloatArray, values: FloatArray, limit: float) -> Exhaust
         limit: Reached from below, or from above where the history began above it: most of its first quarter.
     Returns:
         `NEVER` with fewer than 24 values, without a trend, or when the crossing lies further ahead than six times what
-        was seen of the trend. Some 0.5 ms.
+        was seen of the trend. Under 1 ms.
     """
     series = regular(times_s, values).last(_HISTORY_COUNT)
     count = len(series.values)
