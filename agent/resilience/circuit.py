@@ -331,9 +331,8 @@ class Circuit:
         self._count_quiet_passes()
         starts = sorted(start_s for start_s in self._flights.copy().values() if start_s < inf)
         late = [start_s for start_s in starts if self._is_overdue(start_s, now_s)]
-        self._overdue = min(
-            self._overdue, len(late)
-        )  # a call may have ended as it was found late: it ends without the lock
+        # one that was found late may have ended in that moment: without the lock, so that nobody counted it down
+        self._overdue = min(self._overdue, len(late))
         for start_s in late[self._overdue :]:
             self._overdue += 1
             if self._trip_if_bad(start_s + slow_s):
