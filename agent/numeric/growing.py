@@ -15,10 +15,10 @@ __all__ = ["grown"]
 
 
 def grown(array: NDArray[T], row_count: int, axis: int = 0) -> NDArray[T]:
-    """The array with at least so many rows (zeros), at least doubled when it must grow."""
+    """The array with at least so many rows (zeros), a quarter more than before when it must grow."""
     have = array.shape[axis]
     if have >= row_count:
         return array
     shape = list(array.shape)
-    shape[axis] = max(row_count, 2 * have) - have
+    shape[axis] = max(row_count, have + have // 4) - have
     return np.concatenate((array, np.zeros(shape, dtype=array.dtype)), axis=axis)

@@ -140,14 +140,14 @@ class Rings:
         return self.ring.nbytes + sum(array.nbytes for array in by_row)
 
     def grow_to(self, row_count: int) -> None:
-        """Have at least this many rows; storage at least doubles when it must move, so growth is O(1) a row.
+        """Have at least this many rows; storage grows by a quarter at least when it must move, so growth is O(1) a row.
 
         Blocks and temporaries cut before are no longer good.
         """
         self._scratch.clear()
         capacity = len(self.ring)
         if row_count > capacity:
-            self._move(max(row_count, 2 * capacity if capacity else _ROW_CHUNK))
+            self._move(max(row_count, capacity + capacity // 4 if capacity else _ROW_CHUNK))
             capacity = len(self.ring)
         self.row_count = min(capacity, max(row_count, self.row_count + max(_ROW_CHUNK, self.row_count // 8)))
 

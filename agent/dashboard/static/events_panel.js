@@ -101,6 +101,7 @@ function factText(key, fact) {
 }
 
 function item(event, isFleet) {
+  const detail = detailText(event);
   return h(
     "li",
     { dataset: { testid: "event", kind: event.kind, level: event.level } },
@@ -109,7 +110,7 @@ function item(event, isFleet) {
     isFleet ? h("a", { class: "event-host", href: hostRoute(event.agent) }, event.agent) : null,
     h("span", { class: "event-kind" }, event.kind),
     h("span", { class: "event-component" }, event.component),
-    h("span", { class: "event-detail" }, detailText(event)),
+    h("span", { class: "event-detail", title: detail }, detail),
   );
 }
 
