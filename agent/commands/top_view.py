@@ -173,13 +173,13 @@ def _sinks(sinks: list[Report], trail: Trail, size: Size, glyphs: Glyphs) -> Ren
 def _pressure(report: Report, glyphs: Glyphs) -> RenderableType:
     sampling, anomalies = report["sampling"], report["anomalies"]
     why = f" by {PRESSURE_NAMES.get(sampling['reason'], sampling['reason'])}" if sampling["reason"] else ""
-    now = f"PRESSURE {sampling['pressure']:.2f}{why}   sampling {sampling['rate']:.0%}"
+    now = f"PRESSURE {sampling['pressure']:.0%}{why}   sampling {sampling['rate']:.0%}"
     table = _table((f"{now}   retries {sampling['retry_ratio']:.0%}   intervals x{sampling['interval_factor']:.2g}", 1))
     each = Text()
     for name, value in sampling["pressures"].items():
         style = "bold red" if value and value >= 1 else "yellow" if value and value >= HALF else ""
-        each.append(f"{PRESSURE_NAMES.get(name, name)} ", "dim").append(bar(value or 0, 3, glyphs), style or "cyan")
-        each.append(f" {'-' if value is None else f'{value:.2f}'}  ", style)
+        each.append(f"{PRESSURE_NAMES.get(name, name)} ", "dim").append(bar(value or 0, 2, glyphs), style or "cyan")
+        each.append(f" {'-' if value is None else f'{value:.0%}'}  ", style)
     odd = Text.assemble(
         ("anomalies ", "dim"), (f"{len(anomalies['now'])} now", "bold magenta" if anomalies["now"] else "")
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from agent.commands.top_trail import LENGTH, Trail
-from agent.commands.top_view import Size, frame
+from agent.commands.top_view import PRESSURE_NAMES, Size, frame
 from agent.commands.top_words import ASCII, BLOCKS, bar, byte_text, count_text, curve, duration_text, span_text
 
 LONG = 'disk_written_bytes_per_s{device="vda"} ' * 9
@@ -80,6 +80,17 @@ def test_80_by_24_has_everything_of_a_crowded_agent():
     assert "and 7 more: rebellion status" in lines[4]
     for part in ("SINK", "PRESSURE", "anomalies 2 now", "COLLECTOR", "TIME", "q quits"):
         assert any(line.startswith(part) for line in lines), part
+
+
+def test_80_columns_have_every_pressure():
+    told = report()
+    told["sampling"]["pressures"] = dict.fromkeys(("buffer", *PRESSURE_NAMES), 0.004) | {
+        "own_memory": 0.21,
+        "own_cpu": None,
+    }
+    (line,) = (line for line in drawn(told, 80, 24) if line.startswith("buffer"))
+    assert [word for word in line.split() if word.isalpha()] == ["buffer", "breaker", "delay", "cpu", "rss", "stall"]
+    assert [word for word in line.split() if word.endswith(("%", "-"))] == ["0%", "0%", "0%", "-", "21%", "0%"]
 
 
 def test_what_is_in_trouble_comes_first_and_the_rest_is_counted():
