@@ -215,6 +215,35 @@ def test_items_name_their_lane_and_drops_are_counted_by_it(overflow: Overflow) -
         assert counts.dropped_by_lane == {("drop_oldest", "bulk"): 3, ("drop_oldest", "normal"): 3}
 
 
+def test_46_what_is_too_old_goes_and_nothing_else_also_after_some_were_taken() -> None:
+    clock = FakeClock()
+    buffer = buffer_of(10, Overflow.DROP_OLDEST, clock, max_age_s=10.0)
+    start_s = clock.monotonic_s()
+    for item in range(6):
+        buffer.put(item)
+        clock.advance(1.0)
+    assert buffer.get(2) == [0, 1]
+    assert buffer.oldest_s == start_s + 2.0
+    clock.advance(start_s + 13.5 - clock.monotonic_s())
+    buffer.expire()
+    assert buffer.oldest_s == start_s + 4.0
+    assert buffer.counts().dropped == {"expired": 2}
+    assert buffer.get(10) == [4, 5]
+    assert buffer.oldest_s is None
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_55_a_closed_buffer_takes_nothing_in(overflow: Overflow) -> None:
+    buffer = buffer_of(5, overflow)
+    buffer.put(1)
+    buffer.close()
+    buffer.close()
+    with pytest.raises(BufferFull, match="closed"):
+        buffer.put(2)
+    counts = buffer.counts()
+    assert (counts.accepted, counts.dropped, counts.rejected, len(buffer)) == (1, {"shutdown": 1}, 1, 0)
+
+
 def test_a_lane_of_one_priority_is_counted_under_its_name_too() -> None:
     clock = FakeClock()
     buffer: ItemBuffer[int] = ItemBuffer(
