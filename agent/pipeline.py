@@ -131,6 +131,7 @@ class Pipeline:
         self._senders: dict[str, _Shipping] = {}
         self._start_s = clock.monotonic_s()
         self._last_tick = (clock.wall_ns(), self._start_s)
+        self._whole_tick = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -142,7 +143,7 @@ class Pipeline:
         return [shipping.sender for shipping in self._senders.values()]
 
     async def run(self, prepare: Callable[[], None], stop: asyncio.Event) -> None:
-        """Tick until `stop` is set, then drain and end.
+        """Tick until `stop` is set, bring the tick that has begun to its end, drain and end.
 
         Args:
             prepare: Called once the loop can take collectors and senders, to add them.
@@ -152,7 +153,8 @@ class Pipeline:
             prepare()
             ticking = self._group.create_task(self._tick_for_ever(), name="tick")
             await stop.wait()
-            ticking.cancel()
+            async with self._whole_tick:
+                ticking.cancel()
             await self._drain()
 
     def add_collector(self, collector: RunningCollector) -> None:
@@ -198,7 +200,8 @@ class Pipeline:
             now_s = self._clock.monotonic_s()
             self.stats.last_late_s = now_s - schedule.take(now_s)
             self.stats.missed_ticks = schedule.missed_count
-            await self._tick(now_s)
+            async with self._whole_tick:
+                await self._tick(now_s)
             if forgetting.is_due(now_s):
                 forgetting.take(now_s)
                 self._forget_unseen()
@@ -275,6 +278,8 @@ class Pipeline:
         async with asyncio.TaskGroup() as ending:
             for name in list(self._collectors):
                 ending.create_task(self.remove_collector(name))
+        self._ship_samples(self._gather.take_overtaken(), *self._last_tick)
+        self._ship_samples(self._gather.take(), self._clock.wall_ns(), self._clock.monotonic_s())
         async with asyncio.TaskGroup() as draining:
             for shipping in self._senders.values():
                 shipping.unsubscribe()

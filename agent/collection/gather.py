@@ -45,6 +45,10 @@ class Gather:
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 await self._all_in.wait()
+        return self.take()
+
+    def take(self) -> dict[Series, float]:
+        """What was reported since it was handed out last."""
         samples, self._samples = self._samples, {}
         self._reported.clear()
         return samples

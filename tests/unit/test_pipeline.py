@@ -200,6 +200,47 @@ async def test_a_sample_that_comes_after_its_tick_is_shipped_all_the_same():
     assert len(values) >= 4
 
 
+async def test_a_sample_that_comes_after_the_last_tick_is_shipped_all_the_same():
+    bench, sink = Bench(interval_s=0.02), MemorySink()
+
+    def prepare():
+        bench.pipeline.add_collector(
+            bench.collector("a", lambda source: LateOnce(source.series("a"), bench), 0.02, 60.0)
+        )
+        bench.pipeline.add_sender(bench.sender("s", sink))
+
+    await bench.run(2, prepare)
+    assert [batch.values.tolist() for batch in batches(sink)] == [[1.0], [2.0]]
+    assert bench.pipeline.stats.points == 2
+
+
+class AsksForTheEnd:
+    """While its second request is under way the agent is told to stop."""
+
+    def __init__(self, series, bench):
+        self.series, self.bench, self.count = series, bench, 0
+
+    async def collect(self, out):
+        self.count += 1
+        out.add(self.series, self.count)
+        if self.count == 2:
+            self.bench.stop.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+async def test_a_tick_that_has_begun_is_brought_to_its_end():
+    bench, sink = Bench(), MemorySink()
+
+    def prepare():
+        bench.pipeline.add_collector(bench.collector("a", lambda source: AsksForTheEnd(source.series("a"), bench)))
+        bench.pipeline.add_sender(bench.sender("s", sink))
+
+    await bench.run(10, prepare)
+    assert [batch.values.tolist() for batch in batches(sink)] == [[1.0], [2.0]]
+    assert bench.pipeline.stats.ticks == 2
+
+
 async def test_a_collector_with_a_longer_interval_joins_every_so_many_ticks():
     bench, sink = Bench(), MemorySink()
 
