@@ -229,7 +229,7 @@ class Circuit:
         self._probe_successes += 1
         if self._probe_successes >= self.settings.probes:
             self._backoff.recovered()
-            self._enter(CLOSED, now_s, f"{self._probe_successes} probes succeeded")
+            self._enter(CLOSED, now_s, f"{self._probe_successes} of {self.settings.probes} probes succeeded")
 
     # --- transitions ------------------------------------------------------------------------------------------------
 

@@ -108,7 +108,7 @@ HAPPENINGS = {
     "3 failures in a row": [fails] * 3,
     "out of reach": [lambda breaker, _clock: breaker.acquire().fail(OSError("gone"), open_s=3.0)],
     "probe due": [trip, waits, passes],
-    "3 probes succeeded": [trip, waits, passes, passes, passes],
+    "3 of 3 probes succeeded": [trip, waits, passes, passes, passes],
     "a probe failed": [trip, waits, fails],
     "a probe was slow": [trip, waits, is_slow],
     "a probe gave no answer": [trip, waits, hangs],

@@ -37,7 +37,7 @@ async def test_scenario_9_of_twenty_at_once_one_runs_and_nineteen_are_refused_at
     await r.breaker.execute(target)
     seen = r.breaker.snapshot()
     assert (seen.state, seen.calls) == (CLOSED, 0)
-    assert r.events[-1].reason == "2 probes succeeded"
+    assert r.events[-1].reason == "2 of 2 probes succeeded"
 
 
 async def _outcome(awaitable):
