@@ -137,15 +137,23 @@ class Service:
         return runs
 
     def wait_for_steps(self, runs: int, steps: int) -> None:
-        """Wait until the hub has so many runs of the agent, and so many steps of the last."""
+        """Wait until the hub has so many runs of the agent, whole, and so many steps of the last.
+
+        After an outage newer steps come first, so that for a moment some are missing.
+        """
         wait_until(
-            lambda: (got := self.runs()) and len(got) == runs and len(got[-1]) >= steps, f"{runs} runs, {steps} steps"
+            lambda: (got := self.runs()) and len(got) == runs and len(got[-1]) >= steps and all(map(_is_whole, got)),
+            f"{runs} runs, whole, {steps} steps",
         )
 
 
 def assert_whole(run: list[float]) -> None:
     """Every step from the first on, once."""
-    assert run == [float(n) for n in range(1, len(run) + 1)]
+    assert _is_whole(run), run
+
+
+def _is_whole(run: list[float]) -> bool:
+    return run == [float(n) for n in range(1, len(run) + 1)]
 
 
 def files(container: Container) -> set[str]:

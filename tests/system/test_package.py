@@ -31,7 +31,7 @@ def test_upgrade_delivers_what_waits_and_keeps_the_edited_configuration(service:
     assert 'name = "drill"' in container.run("cat", "/etc/rebellion/agent.toml").stdout
     assert "## New in 9.0." in container.run("cat", "/etc/rebellion/hub.toml").stdout
     service.start(HUB)
-    wait_until(lambda: len(runs := service.runs()) == 2 and len(runs[1]) > 5, "both runs of the agent arrive")
+    service.wait_for_steps(2, 6)
     wait_until(lambda: spooled_points(service) == 0, "nothing waits any more")
     first, second = service.runs()
     assert_whole(first)
