@@ -32,7 +32,9 @@ PRAGMA user_version = 1;
 """
 _SECOND_BALANCE = "CREATE TABLE IF NOT EXISTS balance (id INTEGER PRIMARY KEY, body BLOB) STRICT"
 BALANCE = struct.Struct(">6Q")
-"""The second balance: last_id, done_id, trim_id, records, points, bytes."""
+"""The second balance and the third: last_id, done_id, trim_id, records, points, bytes."""
+_BALANCE_ASIDE = "balance"
+"""The file of the third one. It is not synced, so after a loss of power it may be older than the others; never newer."""
 
 
 class SpoolUnusable(OSError):
@@ -64,6 +66,7 @@ class SpoolDatabase:
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder
         self.path = folder / FILE_NAME
+        self._balance_path = folder / _BALANCE_ASIDE
         self._read_only = read_only
         self._db: sqlite3.Connection | None = None
         self._mutex = threading.RLock()
@@ -164,6 +167,8 @@ class SpoolDatabase:
                 yield database.execute
                 self._note_balance(database)
                 database.execute("COMMIT")
+                with suppress(OSError):
+                    self._balance_path.write_bytes(self._balance_frame())
             except BaseException:
                 self.totals, self.last_id, self._done_id, self._trim_id = before
                 if database.in_transaction:
@@ -178,8 +183,11 @@ class SpoolDatabase:
         database.execute(
             "UPDATE meta SET last_id = ?, done_id = ?, trim_id = ?, records = ?, points = ?, bytes = ?", balance
         )
-        body = pack(Frame(self.last_id, 0, 0, Lane.BALANCE, "", BALANCE.pack(*balance)))
-        database.execute("INSERT OR REPLACE INTO balance VALUES (1, ?)", (body,))
+        database.execute("INSERT OR REPLACE INTO balance VALUES (1, ?)", (self._balance_frame(),))
+
+    def _balance_frame(self) -> bytes:
+        balance = (self.last_id, self._done_id, self._trim_id, *self.totals)
+        return pack(Frame(self.last_id, 0, 0, Lane.BALANCE, "", BALANCE.pack(*balance)))
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

@@ -77,7 +77,7 @@ class SpoolFile(SavingDatabase):
                 if _is_no_damage(error):
                     raise
                 found = self._rebuild()
-            return self._restored(log.tail, found)
+            return self._with_missing(self._restored(log.tail, found))
 
     def append(self, frames: Sequence[Frame], numbers: Sequence[tuple[str, int]], series: Sequence[Frame]) -> None:
         """Add records at the end, durably; the first ones with the numbers they were sent under.

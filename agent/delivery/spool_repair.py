@@ -78,8 +78,7 @@ class SavingDatabase(SpoolDatabase):
     def _rebuild(self) -> Found:
         numbers = self._numbers()
         self._disconnect()
-        if not self.last_id:
-            self._recall()
+        self._recall()
         expected, last_id = self.totals, self.last_id
         fresh = SavingDatabase(self.folder / "repaired")
         shutil.rmtree(fresh.folder, ignore_errors=True)
@@ -118,11 +117,34 @@ class SavingDatabase(SpoolDatabase):
         return last - first + 1 - count if count else 0
 
     def _recall(self) -> None:
-        """Learn from the second balance what there was, where SQLite finds neither."""
-        balances = (balance for frame in _frames_of(self.path) if (balance := _balance(frame)))
-        newest = max(balances, default=_Balance(0, 0, 0, 0, 0, 0))
+        """Learn what there was from the newest balance: the third may be newer than pictures of the others that were left."""
+        known = [self._known(), self._aside()]
+        if not self.last_id:
+            known += (balance for frame in _frames_of(self.path) if (balance := _balance(frame)))
+        newest = max(known)
         self.last_id, self._done_id, self._trim_id = newest.last_id, newest.done_id, newest.trim_id
         self.totals = Totals(-newest.minus_records, newest.points, newest.bytes)
+
+    def _known(self) -> _Balance:
+        records, points, size = self.totals
+        return _Balance(self.last_id, -records, self._done_id, self._trim_id, points, size)
+
+    def _aside(self) -> _Balance:
+        """The third balance; nothing in it where it is missing or damaged."""
+        with suppress(OSError):
+            frame = unpack(self._balance_path.read_bytes())
+            if frame is not None and (known := _balance(frame)):
+                return known
+        return _Balance(0, 0, 0, 0, 0, 0)
+
+    def _with_missing(self, found: Found) -> Found:
+        """Count whole writes that are gone: only the third balance still knows of them."""
+        aside = self._aside()
+        if aside.last_id > self.last_id:
+            found.damaged_records += min(aside.last_id - self.last_id, -aside.minus_records)
+            with self._transaction():
+                self.last_id = aside.last_id
+        return found
 
     def _numbers(self) -> list[tuple[int, str, int]]:
         """What the damaged file still tells of numbers that were given."""
@@ -157,7 +179,7 @@ class SavingDatabase(SpoolDatabase):
 
 
 class _Balance(NamedTuple):
-    """A second balance; the newest is the greatest, as ids only rise, and without a new one records only go."""
+    """A balance; the newest is the greatest, as ids only rise, and without a new one records only go."""
 
     last_id: int
     minus_records: int
