@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import threading
@@ -167,8 +168,7 @@ class SpoolDatabase:
                 yield database.execute
                 self._note_balance(database)
                 database.execute("COMMIT")
-                with suppress(OSError):
-                    self._balance_path.write_bytes(self._balance_frame())
+                self._note_balance_aside()
             except BaseException:
                 self.totals, self.last_id, self._done_id, self._trim_id = before
                 if database.in_transaction:
@@ -184,6 +184,15 @@ class SpoolDatabase:
             "UPDATE meta SET last_id = ?, done_id = ?, trim_id = ?, records = ?, points = ?, bytes = ?", balance
         )
         database.execute("INSERT OR REPLACE INTO balance VALUES (1, ?)", (self._balance_frame(),))
+
+    def _note_balance_aside(self) -> None:
+        """Over the one before, which has the same length, so that there is one at any moment."""
+        with suppress(OSError):
+            file = os.open(self._balance_path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(file, self._balance_frame(), 0)
+            finally:
+                os.close(file)
 
     def _balance_frame(self) -> bytes:
         balance = (self.last_id, self._done_id, self._trim_id, *self.totals)
