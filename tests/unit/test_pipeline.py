@@ -185,7 +185,8 @@ class LateOnce:
             await asyncio.sleep(0)
 
 
-async def test_a_sample_that_comes_after_its_tick_is_shipped_all_the_same():
+async def shipped_with_one_late(ticks):
+    """The values of each batch."""
     bench, sink = Bench(interval_s=0.02), MemorySink()
 
     def prepare():
@@ -194,24 +195,18 @@ async def test_a_sample_that_comes_after_its_tick_is_shipped_all_the_same():
         )
         bench.pipeline.add_sender(bench.sender("s", sink))
 
-    await bench.run(5, prepare)
-    values = [value for batch in batches(sink) for value in batch.values.tolist()]
+    await bench.run(ticks, prepare)
+    return [batch.values.tolist() for batch in batches(sink)]
+
+
+async def test_a_sample_that_comes_after_its_tick_is_shipped_all_the_same():
+    values = [value for batch in await shipped_with_one_late(ticks=5) for value in batch]
     assert values == [float(n) for n in range(1, len(values) + 1)]
     assert len(values) >= 4
 
 
 async def test_a_sample_that_comes_after_the_last_tick_is_shipped_all_the_same():
-    bench, sink = Bench(interval_s=0.02), MemorySink()
-
-    def prepare():
-        bench.pipeline.add_collector(
-            bench.collector("a", lambda source: LateOnce(source.series("a"), bench), 0.02, 60.0)
-        )
-        bench.pipeline.add_sender(bench.sender("s", sink))
-
-    await bench.run(2, prepare)
-    assert [batch.values.tolist() for batch in batches(sink)] == [[1.0], [2.0]]
-    assert bench.pipeline.stats.points == 2
+    assert await shipped_with_one_late(ticks=2) == [[1.0], [2.0]]
 
 
 class AsksForTheEnd:
